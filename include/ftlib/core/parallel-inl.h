@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <pthread.h>
+#include <csignal>
+#include <sched.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "ftlib/core/error.h"
+#include "ftlib/core/parallel.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace ftlib::inline FTLIB_ABI {
+namespace detail {
+
+inline void relax() noexcept {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+/// CPU affinity capped by the cgroup quota (version 2 or 1), at least 1.
+inline int available_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  long long quota = -1, period = 0;
+  if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "re")) {
+    if (std::fscanf(file, "%lld %lld", &quota, &period) != 2) quota = -1;  // "max 100000" has no number first
+    std::fclose(file);
+  } else {
+    const auto read = [](const char* path, long long& value) {
+      std::FILE* one = std::fopen(path, "re");
+      const bool ok = one != nullptr && std::fscanf(one, "%lld", &value) == 1;
+      if (one) std::fclose(one);
+      return ok;
+    };
+    if (!read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota) || !read("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period))
+      quota = -1;
+  }
+  if (quota > 0 && period > 0) count = std::min<int>(count, static_cast<int>((quota + period - 1) / period));
+  return std::max(count, 1);
+}
+
+/// A region in flight: lives on its caller's stack until every chunk is done and no worker looks at it.
+struct Region {
+  void (*body)(void*, std::int64_t);
+  void* context;
+  std::int64_t chunks;
+  int worker_limit;
+  std::atomic<std::int64_t> next{0};
+  int workers = 0;  // guarded by the pool's mutex
+  Region* following = nullptr;
+
+  void work() noexcept {
+    for (std::int64_t chunk; (chunk = next.fetch_add(1, std::memory_order_relaxed)) < chunks;) body(context, chunk);
+  }
+};
+
+class Pool {
+ public:
+  static Pool& instance() {
+    static Pool* pool = new Pool;  // never destroyed: nothing may run in static destructors
+    return *pool;
+  }
+
+  int limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
+  void set_limit(int count) noexcept { limit_.store(count, std::memory_order_relaxed); }
+
+  void run(std::int64_t chunks, void (*body)(void*, std::int64_t), void* context) {
+    const int wanted = static_cast<int>(std::min<std::int64_t>(limit(), chunks)) - 1;
+    if (inside() || wanted < 1) {
+      for (std::int64_t chunk = 0; chunk < chunks; ++chunk) body(context, chunk);
+      return;
+    }
+    if (owner_.load(std::memory_order_relaxed) != 0 && owner_.load(std::memory_order_relaxed) != getpid())
+      throw Error(Status::unsupported,
+                  "[parallel_for] this process was forked after ftlib started its threads; start workers by exec (in "
+                  "Python: multiprocessing's spawn)");
+    Region region{body, context, chunks, wanted};
+    publish(region, wanted);
+    inside() = true;
+    region.work();
+    inside() = false;
+    retire(region);
+  }
+
+  void shutdown() {
+    std::vector<std::thread> joining;
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+      joining.swap(workers_);
+    }
+    wake_.notify_all();
+    for (std::thread& worker : joining) worker.join();
+    const std::lock_guard lock(mutex_);
+    stop_ = false;
+    owner_.store(0, std::memory_order_relaxed);
+  }
+
+ private:
+  Pool() = default;
+
+  static bool& inside() noexcept {
+    static thread_local bool value = false;
+    return value;
+  }
+
+  void publish(Region& region, int wanted) {
+    {
+      const std::lock_guard lock(mutex_);
+      owner_.store(getpid(), std::memory_order_relaxed);
+      while (static_cast<int>(workers_.size()) < wanted) workers_.emplace_back([this] { serve(); });
+      region.following = regions_;
+      regions_ = &region;
+      version_.fetch_add(1, std::memory_order_release);
+    }
+    if (sleepers_.load(std::memory_order_seq_cst) > 0) wake_.notify_all();
+  }
+
+  /// Unlinks the region, then waits until the workers that joined it have left.
+  void retire(Region& region) {
+    std::unique_lock lock(mutex_);
+    for (Region** link = &regions_; *link; link = &(*link)->following)
+      if (*link == &region) {
+        *link = region.following;
+        break;
+      }
+    for (int spins = 0; region.workers > 0; ++spins) {
+      lock.unlock();
+      if (spins < 4096) relax();
+      else std::this_thread::yield();
+      lock.lock();
+    }
+  }
+
+  Region* join_one() {  // under the mutex
+    for (Region* region = regions_; region; region = region->following)
+      if (region->workers < region->worker_limit && region->next.load(std::memory_order_relaxed) < region->chunks) {
+        ++region->workers;
+        return region;
+      }
+    return nullptr;
+  }
+
+  void serve() {
+    inside() = true;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    std::uint64_t seen = 0;
+    for (;;) {
+      seen = wait_for_news(seen);
+      std::unique_lock lock(mutex_);
+      if (stop_) return;
+      while (Region* region = join_one()) {
+        lock.unlock();
+        region->work();
+        lock.lock();
+        --region->workers;
+      }
+    }
+  }
+
+  /// Spins about 200 us, then parks.
+  std::uint64_t wait_for_news(std::uint64_t seen) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
+    for (int spins = 0;; ++spins) {
+      const std::uint64_t now = version_.load(std::memory_order_acquire);
+      if (now != seen) return now;
+      relax();
+      if (spins % 64 == 63 && std::chrono::steady_clock::now() > until) break;
+    }
+    std::unique_lock lock(mutex_);
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    wake_.wait(lock, [&] { return stop_ || version_.load(std::memory_order_acquire) != seen; });
+    sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+    return version_.load(std::memory_order_acquire);
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<std::thread> workers_;
+  Region* regions_ = nullptr;
+  bool stop_ = false;
+  std::atomic<std::uint64_t> version_{0};
+  std::atomic<int> sleepers_{0};
+  std::atomic<int> limit_{available_cpus()};
+  std::atomic<pid_t> owner_{0};
+};
+
+FTLIB_INLINE void parallel_for(std::int64_t chunks, void (*body)(void*, std::int64_t), void* context) {
+  if (chunks > 0) Pool::instance().run(chunks, body, context);
+}
+
+}  // namespace detail
+
+FTLIB_INLINE int threads() { return detail::Pool::instance().limit(); }
+
+FTLIB_INLINE void set_threads(int count) {
+  FT_CHECK(count >= 1 && count <= 1024, invalid_argument, "[set_threads] count must be 1 to 1024, got ", count);
+  detail::Pool::instance().set_limit(count);
+}
+
+FTLIB_INLINE void shutdown() { detail::Pool::instance().shutdown(); }
+
+}  // namespace ftlib
