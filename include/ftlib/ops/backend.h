@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A backend is one constant table of kernels; a null entry means "not offered". The entry point of each op runs the first
+// backend, best first, that does not answer `unsupported`; the reference is last and takes everything.
+#pragma once
+#include <span>
+#include <string_view>
+
+#include "ftlib/core/error.h"
+#include "ftlib/ops/attention.h"
+#include "ftlib/ops/convert.h"
+#include "ftlib/ops/cross_entropy.h"
+#include "ftlib/ops/dropout.h"
+#include "ftlib/ops/embedding.h"
+#include "ftlib/ops/linear.h"
+#include "ftlib/ops/matmul.h"
+#include "ftlib/ops/nf4.h"
+#include "ftlib/ops/rms_norm.h"
+#include "ftlib/ops/rope.h"
+#include "ftlib/ops/swiglu.h"
+
+namespace ftlib::inline FTLIB_ABI {
+
+/// Kernels validate nothing: entry points do. They must not throw, allocate per call, or depend on the thread count.
+struct KernelTable {
+  std::string_view name;         ///< "onednn", "avx512bf16", "avx2", "portable", "ref"
+  bool (*available)() noexcept;  ///< on this CPU
+  Status (*matmul)(const MatmulArgs&) noexcept = nullptr;
+  Status (*linear)(const LinearArgs&) noexcept = nullptr;
+  Status (*linear_backward)(const LinearBackwardArgs&) noexcept = nullptr;
+  Status (*attention)(const AttentionArgs&) noexcept = nullptr;
+  Status (*attention_backward)(const AttentionBackwardArgs&) noexcept = nullptr;
+  Status (*rms_norm)(const RmsNormArgs&) noexcept = nullptr;
+  Status (*rms_norm_backward)(const RmsNormBackwardArgs&) noexcept = nullptr;
+  Status (*rope)(const RopeArgs&) noexcept = nullptr;
+  Status (*swiglu)(const SwigluArgs&) noexcept = nullptr;
+  Status (*swiglu_backward)(const SwigluBackwardArgs&) noexcept = nullptr;
+  Status (*embedding)(const EmbeddingArgs&) noexcept = nullptr;
+  Status (*cross_entropy)(const CrossEntropyArgs&) noexcept = nullptr;
+  Status (*dropout)(const DropoutArgs&) noexcept = nullptr;
+  Status (*convert)(const ConvertArgs&) noexcept = nullptr;
+  Status (*nf4_quantize)(const Nf4QuantizeArgs&) noexcept = nullptr;
+};
+
+/// All tables of this build, best first, the reference last.
+std::span<const KernelTable* const> backends() noexcept;
+
+/// Forces one backend by name for the whole process ("" = automatic again); its empty entries fall to the reference.
+/// FTLIB_FORCE_BACKEND does the same from the environment, read on first use.
+/// Throws Error{unsupported} that lists the names present.
+void force_backend(std::string_view name);
+
+/// The backend that ran the last op of this kind on this thread, e.g. backend_used("matmul"); "" before any.
+std::string_view backend_used(std::string_view op) noexcept;
+
+/// The tables that an op tries now, best first.
+std::span<const KernelTable* const> active_backends();
+
+namespace detail {
+void note_backend(std::string_view op, std::string_view backend) noexcept;
+
+/// Runs `op` on the first active backend that takes it.
+template <class Args>
+void run(std::string_view name, Status (*KernelTable::*op)(const Args&) noexcept, const Args& args) {
+  for (const KernelTable* backend : active_backends()) {
+    const auto kernel = backend->*op;
+    if (kernel == nullptr) continue;
+    const Status status = kernel(args);
+    if (status == Status::unsupported) continue;
+    FT_CHECK(status != Status::out_of_memory, out_of_memory, "[", name, "] out of memory for the scratch block");
+    FT_CHECK(status == Status::ok, internal, "[", name, "] backend ", backend->name, ": ", status_name(status));
+    note_backend(name, backend->name);
+    return;
+  }
+  throw Error(Status::unsupported, concat("[", name, "] no backend takes these shapes and dtypes"));
+}
+}  // namespace detail
+
+}  // namespace ftlib
+
+#ifdef FTLIB_HEADER_ONLY
+#include "ftlib/ops/backend-inl.h"
+#endif
