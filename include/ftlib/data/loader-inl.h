@@ -3,7 +3,6 @@
 #include <numeric>
 
 #include "ftlib/core/random.h"
-#include "ftlib/data/batch-inl.h"
 #include "ftlib/data/loader.h"
 
 namespace ftlib::inline FTLIB_ABI {
