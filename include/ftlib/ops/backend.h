@@ -6,19 +6,23 @@
 #include <string_view>
 
 #include "ftlib/core/error.h"
-#include "ftlib/ops/attention.h"
-#include "ftlib/ops/convert.h"
-#include "ftlib/ops/cross_entropy.h"
-#include "ftlib/ops/dropout.h"
-#include "ftlib/ops/embedding.h"
-#include "ftlib/ops/linear.h"
-#include "ftlib/ops/matmul.h"
-#include "ftlib/ops/nf4.h"
-#include "ftlib/ops/rms_norm.h"
-#include "ftlib/ops/rope.h"
-#include "ftlib/ops/swiglu.h"
-
 namespace ftlib::inline FTLIB_ABI {
+
+struct MatmulArgs;
+struct LinearArgs;
+struct LinearBackwardArgs;
+struct AttentionArgs;
+struct AttentionBackwardArgs;
+struct RmsNormArgs;
+struct RmsNormBackwardArgs;
+struct RopeArgs;
+struct SwigluArgs;
+struct SwigluBackwardArgs;
+struct EmbeddingArgs;
+struct CrossEntropyArgs;
+struct DropoutArgs;
+struct ConvertArgs;
+struct Nf4QuantizeArgs;
 
 /// Kernels validate nothing: entry points do. They must not throw, allocate per call, or depend on the thread count.
 struct KernelTable {
@@ -41,21 +45,26 @@ struct KernelTable {
   Status (*nf4_quantize)(const Nf4QuantizeArgs&) noexcept = nullptr;
 };
 
-/// All tables of this build, best first, the reference last.
+/// All tables of this build, best first, the reference last; available or not on this CPU.
 std::span<const KernelTable* const> backends() noexcept;
 
 /// Forces one backend by name for the whole process ("" = automatic again); its empty entries fall to the reference.
 /// FTLIB_FORCE_BACKEND does the same from the environment, read on first use.
-/// Throws Error{unsupported} that lists the names present.
+/// Throws Error{unsupported} that lists the names present on this machine. Not for use while ops run.
 void force_backend(std::string_view name);
 
 /// The backend that ran the last op of this kind on this thread, e.g. backend_used("matmul"); "" before any.
 std::string_view backend_used(std::string_view op) noexcept;
 
-/// The tables that an op tries now, best first.
+/// The tables that an op tries now, best first: all that are available here, or the forced one and the reference.
+/// Throws Error{unsupported} where FTLIB_FORCE_BACKEND names none of them.
 std::span<const KernelTable* const> active_backends();
 
 namespace detail {
+
+const KernelTable& portable_backend() noexcept;
+const KernelTable& reference_backend() noexcept;
+
 void note_backend(std::string_view op, std::string_view backend) noexcept;
 
 /// Runs `op` on the first active backend that takes it.
