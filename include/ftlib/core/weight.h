@@ -23,6 +23,9 @@ inline constexpr int kWeightFormats = 9;
 ///           u8 codes into nested_code[256] scaled by nested_scales[block / 256] plus nested_offset
 ///           dtype: the type that bitsandbytes would dequantise to; decoding rounds to it first (f32: no rounding)
 /// GGUF      data: blocks as in the file, rows of in / block_size blocks; everything else empty
+///
+/// Decoding is plain f32 arithmetic, in the operation order of llama.cpp and bitsandbytes, so the bits are theirs.
+/// A scale of NaN or infinity is defined: it makes its block NaN or infinite and nothing else.
 struct WeightView {
   WeightFormat format = WeightFormat::f32;
   std::int32_t block_size = 1;  ///< elements a block
@@ -40,6 +43,19 @@ struct WeightView {
   explicit operator bool() const noexcept { return data != nullptr; }
 };
 
+/// The NF4 codebook: quantiles of N(0, 1), zero exact. Dettmers et al., "QLoRA", 2023, appendix E.
+inline constexpr float kNf4Values[16] = {
+    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f,
+    -0.18477343022823334f, -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f,
+    0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
+
+/// Absmax of block `block` of an nf4 weight, single or double quantised: the f32 that bitsandbytes restores.
+inline float nf4_absmax(const WeightView& weight, std::int64_t block) noexcept {
+  if (weight.nested_scales == nullptr) return static_cast<const float*>(weight.scales)[block];
+  const float value = weight.nested_code[static_cast<const std::uint8_t*>(weight.scales)[block]];
+  return value * weight.nested_scales[block / 256] + weight.nested_offset;
+}
+
 /// One row of the table.
 struct WeightFormatInfo {
   WeightFormat format;
@@ -49,8 +65,9 @@ struct WeightFormatInfo {
   /// Decodes elements [first, first + count) of the flattened matrix, exactly, in f32. Within a row for GGUF formats
   /// first and count are multiples of block_size; nf4 and dense take any range.
   void (*decode)(const WeightView& weight, std::int64_t first, std::int64_t count, float* out) noexcept;
-  /// Encodes `count` values (a multiple of block_size) into blocks; null where there is no encoder. nf4 has its own,
-  /// ops/nf4.h, since its scales lie apart.
+  /// Encodes `count` finite values (a multiple of block_size) into blocks, in the bytes that llama.cpp's reference
+  /// quantiser writes; null where there is no encoder. nf4 has its own, ops/nf4.h, since its scales lie apart. A block
+  /// whose scale is beyond f16 decodes to infinity; NaN and infinity are the caller's to refuse.
   void (*encode)(const float* values, std::int64_t count, void* blocks) noexcept;
 };
 
@@ -64,7 +81,7 @@ const WeightFormatInfo& weight_format_by_name(std::string_view name);
 /// Bytes of `data` for a matrix of `numel` elements (nf4: (numel + 1) / 2).
 std::int64_t weight_data_bytes(WeightFormat format, std::int64_t numel) noexcept;
 
-/// Decodes rows [row, row + count) to f32 [count, in].
+/// Decodes rows [row, row + count) to f32 [count, in]. Serial; thread-safe.
 void decode_rows(const WeightView& weight, std::int64_t row, std::int64_t count, float* out) noexcept;
 
 /// Dense weight view over f32, f16 or bf16 memory.
