@@ -43,3 +43,7 @@ const float* dynamic_map(bool is_signed) noexcept;
 std::uint8_t nearest_code(const float* map, float value) noexcept;
 
 }  // namespace ftlib
+
+#ifdef FTLIB_HEADER_ONLY
+#include "ftlib/ops/nf4-inl.h"
+#endif

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "ftlib/core/parallel.h"
+#include "ftlib/core/random.h"
+#include "ftlib/ops/nf4.h"
+
+using namespace ftlib;
+
+namespace {
+
+struct Quantized {
+  std::vector<std::uint8_t> codes;
+  std::vector<float> absmax;
+  int code(std::size_t i) const { return i % 2 == 0 ? codes[i / 2] >> 4 : codes[i / 2] & 15; }
+};
+
+Quantized quantized(const void* values, std::int64_t n, int block_size, DType dtype = DType::f32) {
+  Quantized result;
+  result.codes.resize(static_cast<std::size_t>(n / 2 + n % 2));
+  result.absmax.resize(static_cast<std::size_t>((n + block_size - 1) / block_size));
+  nf4_quantize({vector_view(values, n, dtype), block_size,
+                vector_view<void*>(result.codes.data(), n / 2 + n % 2, DType::u8),
+                vector_view<void*>(result.absmax.data(), static_cast<std::int64_t>(result.absmax.size()))});
+  return result;
+}
+
+Quantized quantized(const std::vector<float>& values, int block_size) {
+  return quantized(values.data(), static_cast<std::int64_t>(values.size()), block_size);
+}
+
+float threshold(int code) { return (kNf4Values[code] + kNf4Values[code + 1]) / 2; }
+
+struct DoubleQuantized {
+  std::vector<std::uint8_t> codes;
+  std::vector<float> scales;
+  float offset = 0;
+  float restored(std::size_t i) const { return dynamic_map(true)[codes[i]] * scales[i / 256] + offset; }
+};
+
+DoubleQuantized double_quantized(const std::vector<float>& absmax) {
+  const auto n = static_cast<std::int64_t>(absmax.size());
+  DoubleQuantized result{std::vector<std::uint8_t>(absmax.size()), std::vector<float>((absmax.size() + 255) / 256)};
+  result.offset = double_quantize({vector_view<const void*>(absmax.data(), n),
+                                   vector_view<void*>(result.codes.data(), n, DType::u8),
+                                   vector_view<void*>(result.scales.data(), (n + 255) / 256)});
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("nf4_quantize gives a tie the lower code, and one ulp more the upper") {
+  for (const float absmax : {1.0f, 0.25f, 1024.0f, 0x1p-100f}) {
+    std::vector<float> values(64, 0.0f);
+    values[0] = -absmax;
+    for (int code = 0; code < 15; ++code) {
+      const auto at = static_cast<std::size_t>(2 + 3 * code);
+      values[at] = threshold(code) * absmax;
+      values[at + 1] = std::nextafter(threshold(code), 2.0f) * absmax;
+      values[at + 2] = std::nextafter(threshold(code), -2.0f) * absmax;
+    }
+    const Quantized got = quantized(values, 64);
+    CHECK(got.absmax[0] == absmax);
+    for (int code = 0; code < 15; ++code) {
+      const auto at = static_cast<std::size_t>(2 + 3 * code);
+      CHECK(got.code(at) == code);
+      CHECK(got.code(at + 1) == code + 1);
+      CHECK(got.code(at + 2) == code);
+    }
+  }
+}
+
+TEST_CASE("nf4_quantize takes the nearest value of the table for every float of a fine walk") {
+  std::vector<float> values;
+  for (float x = -1; x < 1; x += 0x1p-12f) {
+    if (values.size() % 4096 == 0) values.push_back(1);  // every block's absmax
+    values.push_back(x);
+  }
+  values.resize(4096 * 3, 1.0f);
+  const Quantized got = quantized(values, 4096);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    int want = 0;
+    for (int code = 0; code < 15; ++code) want += values[i] > threshold(code);
+    CHECK(got.code(i) == want);
+  }
+}
+
+TEST_CASE("nf4_quantize keeps zeros exact: a zero block is code 7 throughout, negative zero too") {
+  std::vector<float> values(100, 0.0f);
+  values[3] = -0.0f;
+  const Quantized got = quantized(values, 32);
+  CHECK(got.codes == std::vector<std::uint8_t>(50, 0x77));
+  CHECK(got.absmax[0] == 0.0f);
+  CHECK(got.absmax[3] == 1e-38f);  // the partial last block: bitsandbytes stores its smallest divisor
+}
+
+TEST_CASE("nf4_quantize pads an odd count with the code of zero in the last low nibble") {
+  const Quantized got = quantized(std::vector<float>{1, -1, 0.5f}, 32);
+  CHECK(got.codes == std::vector<std::uint8_t>{0xF0, 0xC7});
+}
+
+TEST_CASE("nf4_quantize gives the same bits for any number of threads") {
+  Random random(5);
+  std::vector<float> values(300001);
+  for (float& value : values) value = static_cast<float>(random.normal());
+  const int before = threads();
+  set_threads(1);
+  const Quantized want = quantized(values, 64);
+  for (const int count : {2, 3, 8}) {
+    set_threads(count);
+    const Quantized got = quantized(values, 64);
+    CHECK(got.codes == want.codes);
+    CHECK(got.absmax == want.absmax);
+  }
+  set_threads(before);
+}
+
+TEST_CASE("nf4_quantize stays in its buffers for NaN and infinity") {
+  std::vector<float> values(64, 0.5f);
+  values[1] = std::numeric_limits<float>::quiet_NaN();
+  values[40] = std::numeric_limits<float>::infinity();
+  const Quantized got = quantized(values, 32);
+  CHECK(got.code(1) == 0);
+  CHECK(got.absmax[0] == 0.5f);
+  CHECK(std::isinf(got.absmax[1]));
+}
+
+TEST_CASE("nf4_quantize names what does not fit") {
+  float values[64] = {}, absmax[2] = {};
+  std::uint8_t codes[32] = {};
+  const auto call = [&](int block_size, std::int64_t code_count, std::int64_t blocks, DType dtype) {
+    nf4_quantize({vector_view<const void*>(values, 64, dtype), block_size,
+                  vector_view<void*>(codes, code_count, DType::u8), vector_view<void*>(absmax, blocks)});
+  };
+  CHECK_THROWS_WITH_AS(call(48, 32, 2, DType::f32),
+                       "[nf4_quantize] block_size, got 48, want 32, 64, 128, 256, 512, 1024, 2048 or 4096", Error);
+  CHECK_THROWS_WITH_AS(call(64, 31, 1, DType::f32), "[nf4_quantize] codes, got u8 [31], want u8 [32], contiguous",
+                       Error);
+  CHECK_THROWS_WITH_AS(call(32, 32, 1, DType::f32), "[nf4_quantize] absmax, got f32 [1], want f32 [2], contiguous",
+                       Error);
+  CHECK_THROWS_WITH_AS(call(32, 32, 2, DType::i32), "[nf4_quantize] values, got i32 [64], want f32, bf16 or f16",
+                       Error);
+}
+
+TEST_CASE("dynamic_map rises strictly and holds an exact zero and one") {
+  for (const bool is_signed : {false, true}) {
+    const float* map = dynamic_map(is_signed);
+    for (int i = 1; i < 256; ++i) CHECK(map[i - 1] < map[i]);
+    CHECK(map[is_signed ? 127 : 0] == 0.0f);
+    CHECK(map[255] == 1.0f);
+  }
+  CHECK(dynamic_map(true)[0] == doctest::Approx(-0.992968738));
+}
+
+TEST_CASE("nearest_code is the exact nearest value, the lower code on a tie") {
+  for (const bool is_signed : {false, true}) {
+    const float* map = dynamic_map(is_signed);
+    Random random(6);
+    std::vector<float> values{-2, 2, 0, -0.0f, 1e-30f, -1e-30f};
+    for (int i = 0; i < 256; ++i) {
+      values.push_back(map[i]);
+      if (i == 255) break;
+      const float middle = static_cast<float>((static_cast<double>(map[i]) + map[i + 1]) / 2);
+      for (const float value : {middle, std::nextafter(middle, -2.0f), std::nextafter(middle, 2.0f)})
+        values.push_back(value);
+    }
+    for (int i = 0; i < 2000; ++i) values.push_back(std::ldexp(2 * random.uniform() - 1, -(i % 30)));
+    for (const float value : values) {
+      int want = 0;
+      const auto distance = [&](int i) { return std::fabs(static_cast<double>(value) - static_cast<double>(map[i])); };
+      for (int i = 1; i < 256; ++i)
+        if (distance(i) < distance(want)) want = i;
+      CHECK(nearest_code(map, value) == want);
+    }
+    CHECK(map[nearest_code(map, 0.0f)] == 0.0f);
+  }
+}
+
+TEST_CASE("double_quantize restores each absmax to the map's precision and equal ones exactly") {
+  Random random(7);
+  std::vector<float> absmax(1000);
+  for (float& value : absmax) value = 2 + static_cast<float>(random.normal()) / 4;
+  const DoubleQuantized got = double_quantized(absmax);
+  for (std::size_t i = 0; i < absmax.size(); ++i)
+    CHECK(std::fabs(got.restored(i) - absmax[i]) <= 0.008f * got.scales[i / 256]);
+  const DoubleQuantized flat = double_quantized(std::vector<float>(300, 0.75f));
+  CHECK(flat.offset == 0.75f);
+  CHECK(flat.scales == std::vector<float>{0, 0});
+  for (std::size_t i = 0; i < 300; ++i) CHECK(flat.restored(i) == 0.75f);
+}
+
+TEST_CASE("double quantisation keeps the weights of a zero block exactly zero") {
+  std::vector<float> values(64 * 300);
+  Random random(8);
+  for (std::size_t i = 64; i < values.size(); ++i) values[i] = static_cast<float>(random.normal());
+  const Quantized four_bit = quantized(values, 64);
+  const DoubleQuantized nested = double_quantized(four_bit.absmax);
+  WeightView weight;
+  weight.format = WeightFormat::nf4, weight.block_size = 64, weight.shape[0] = 300, weight.shape[1] = 64;
+  weight.data = four_bit.codes.data(), weight.scales = nested.codes.data();
+  weight.nested_scales = nested.scales.data(), weight.nested_code = dynamic_map(true);
+  weight.nested_offset = nested.offset;
+  std::vector<float> row(64, 1.0f);
+  decode_rows(weight, 0, 1, row.data());
+  CHECK(row == std::vector<float>(64, 0.0f));
+  CHECK(nf4_absmax(weight, 1) == nested.restored(1));
+}
