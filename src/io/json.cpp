@@ -2,149 +2,58 @@
 #include "ftlib/io/json.h"
 
 #include <algorithm>
-#include <limits>
-#include <nlohmann/json.hpp>
-#include <unordered_set>
+#include <charconv>
+#include <functional>
+
+#include "io/json_reader.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {
 
-/// Builds a Json from nlohmann's event parser, which is iterative, and refuses what it would let pass.
+/// The key that an object has twice, or null. Sorting by hash, then by text: no choice of keys makes it quadratic.
+const std::string* duplicate_key(const Json::Object& members) {
+  struct Entry {
+    std::size_t hash;
+    const std::string* key;
+    bool operator<(const Entry& other) const { return hash != other.hash ? hash < other.hash : *key < *other.key; }
+  };
+  std::vector<Entry> entries;
+  entries.reserve(members.size());
+  for (const Json::Member& member : members) entries.push_back({std::hash<std::string_view>()(member.first), &member.first});
+  std::ranges::sort(entries, std::less<>());
+  const auto same = [](const Entry& a, const Entry& b) { return a.hash == b.hash && *a.key == *b.key; };
+  const auto found = std::ranges::adjacent_find(entries, same);
+  return found == entries.end() ? nullptr : found->key;
+}
+
+/// Puts values into the innermost open container.
 class Builder {
  public:
-  using number_integer_t = std::int64_t;
-  using number_unsigned_t = std::uint64_t;
-  using number_float_t = double;
-  using string_t = std::string;
-  using binary_t = nlohmann::json::binary_t;
-
-  Builder(std::string_view what, const JsonLimits& limits) : what_(what), limits_(limits) {}
-  Json take() { return std::move(root_); }
-
-  bool null() { return put(Json()); }
-  bool boolean(bool value) { return put(Json(value)); }
-  bool number_integer(std::int64_t value) { return put(Json(value)); }
-  bool number_unsigned(std::uint64_t value) {
-    check(value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), Reason::range,
-          concat("integer ", value, " does not fit 64 bits"));
-    return put(Json(static_cast<std::int64_t>(value)));
-  }
-  bool number_float(double, const std::string& text) {
-    const bool integer = text.find_first_of(".eE") == std::string::npos;
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    check(!integer && error == std::errc() && std::isfinite(value), Reason::range,
-          concat("number ", excerpt(text), " does not fit"));
-    return put(Json(value));
-  }
-  bool string(std::string& value) { return put(Json(std::move(value))); }
-  bool binary(binary_t&) { return false; }
-  bool start_object(std::size_t) { return open(Json::object()); }
-  bool start_array(std::size_t) { return open(Json::array()); }
-  bool end_object() { return close(); }
-  bool end_array() { return close(); }
-  bool key(std::string& name) {
-    check(keys_.back().insert(name).second, Reason::dup, concat("key \"", excerpt(name), "\" appears twice"));
-    current_key_.back() = std::move(name);
-    return true;
-  }
-  bool parse_error(std::size_t position, const std::string& token, const nlohmann::json::exception& error) {
-    const std::string_view text = error.what();
-    constexpr int kNumberOutOfRange = 406;
-    if (error.id == kNumberOutOfRange) check(false, Reason::range, concat("number ", excerpt(token), " does not fit"));
-    const bool utf8 = text.find("UTF-8") != text.npos || text.find("surrogate") != text.npos;
-    throw Error(Status::invalid_file, utf8 ? Reason::utf8 : Reason::json,
-                concat(what_, ": byte ", position, path(), ": not valid JSON near \"", excerpt(token), "\""));
-  }
-
- private:
-  void check(bool good, Reason reason, const std::string& text) const {
-    if (!good) throw Error(Status::invalid_file, reason, concat(what_, path(), ": ", text));
-  }
-  std::string path() const {
-    std::string text;
-    for (std::size_t i = 0; i < current_key_.size() && i < 16; ++i)
-      text += concat(i ? "." : ": ", current_key_[i].empty() ? "[]" : excerpt(current_key_[i]));
-    return text;
-  }
-  Json* put(Json value) {
-    if (open_.empty()) return &(root_ = std::move(value));
-    if (open_.back()->is_object()) return &open_.back()->append(current_key_.back(), std::move(value));
-    open_.back()->push_back(std::move(value));
-    return &const_cast<Json&>(open_.back()->as_array("").back());
-  }
-  bool open(Json container) {
-    check(static_cast<int>(open_.size()) < limits_.depth, Reason::limit,
-          concat("nested deeper than ", limits_.depth, " levels"));
-    open_.push_back(put(std::move(container)));
+  void open(Json container) {
+    open_.push_back(std::move(container));
     keys_.emplace_back();
-    current_key_.emplace_back();
-    return true;
   }
-  bool close() {
+  void key(std::string_view name) { keys_.back() = name; }
+  void put(Json value) {
+    if (open_.empty()) root_ = std::move(value);
+    else if (open_.back().is_object()) open_.back().append(std::move(keys_.back()), std::move(value));
+    else open_.back().push_back(std::move(value));
+  }
+  void close(const JsonReader& in) {
+    Json done = std::move(open_.back());
     open_.pop_back();
     keys_.pop_back();
-    current_key_.pop_back();
-    return true;
+    if (const std::string* twice = done.is_object() ? duplicate_key(done.as_object("")) : nullptr)
+      in.fail(Reason::dup, concat("key \"", excerpt(*twice), "\" appears twice in the object that ends here"));
+    put(std::move(done));
   }
+  Json take() { return std::move(root_); }
 
-  std::string_view what_;
-  const JsonLimits& limits_;
+ private:
   Json root_;
-  std::vector<Json*> open_;
-  std::vector<std::unordered_set<std::string>> keys_;
-  std::vector<std::string> current_key_;
+  std::vector<Json> open_;
+  std::vector<std::string> keys_;
 };
-
-void dump_string(const std::string& text, bool ascii, std::string& out) {
-  out += nlohmann::json(text).dump(-1, ' ', ascii, nlohmann::json::error_handler_t::replace);
-}
-
-void dump_number(double value, std::string& out) {
-  if (!std::isfinite(value)) {
-    out += "null";
-    return;
-  }
-  const std::size_t begin = out.size();
-  out += concat(value);
-  if (out.find_first_of(".e", begin) == std::string::npos) out += ".0";  // a float stays a float, as in Python
-}
-
-void dump(const Json& value, const JsonStyle& style, int level, std::string& out) {
-  const auto line = [&](int at) {
-    if (style.indent >= 0) out.append("\n").append(static_cast<std::size_t>(at * style.indent), ' ');
-  };
-  if (value.is_null()) out += "null";
-  else if (value.is_bool()) out += value.as_bool("") ? "true" : "false";
-  else if (value.is_integer()) out += concat(value.as_integer(""));
-  else if (value.is_number()) dump_number(value.as_number(""), out);
-  else if (value.is_string()) dump_string(value.as_string(""), style.ascii, out);
-  else if (value.is_array()) {
-    const Json::Array& items = value.as_array("");
-    out += '[';
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      if (i) out += style.comma;
-      line(level + 1);
-      dump(items[i], style, level + 1, out);
-    }
-    if (!items.empty()) line(level);
-    out += ']';
-  } else {
-    std::vector<const Json::Member*> members;
-    for (const Json::Member& member : value.as_object("")) members.push_back(&member);
-    if (style.sort_keys) std::ranges::stable_sort(members, {}, [](const Json::Member* m) { return m->first; });
-    out += '{';
-    for (std::size_t i = 0; i < members.size(); ++i) {
-      if (i) out += style.comma;
-      line(level + 1);
-      dump_string(members[i]->first, style.ascii, out);
-      out += style.colon;
-      dump(members[i]->second, style, level + 1, out);
-    }
-    if (!members.empty()) line(level);
-    out += '}';
-  }
-}
 
 [[noreturn]] void wrong_type(std::string_view what, std::string_view want, const Json& got) {
   throw Error(Status::invalid_file, Reason::schema, concat(what, ": want ", want, ", got ", got.type_name()));
@@ -228,17 +137,20 @@ void Json::push_back(Json value) {
 }
 
 Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits) {
-  FT_CHECK_FILE(text.size() <= limits.bytes, limit, what, ": ", text.size(), " bytes, the limit is ", limits.bytes);
-  FT_CHECK_FILE(!text.starts_with("\xEF\xBB\xBF"), json, what, ": begins with a byte order mark; save it without");
-  Builder builder(what, limits);
-  nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
-  return builder.take();
-}
-
-std::string dump_json(const Json& value, const JsonStyle& style) {
-  std::string out;
-  dump(value, style, 0, out);
-  return out;
+  JsonReader in(text, what, limits);
+  Builder out;
+  for (;;) switch (in.next()) {
+      case JsonToken::begin_object: out.open(Json::object()); break;
+      case JsonToken::begin_array: out.open(Json::array()); break;
+      case JsonToken::end_object:
+      case JsonToken::end_array: out.close(in); break;
+      case JsonToken::key: out.key(in.text()); break;
+      case JsonToken::string: out.put(Json(in.text())); break;
+      case JsonToken::number: out.put(in.is_integer() ? Json(in.integer()) : Json(in.number())); break;
+      case JsonToken::boolean: out.put(Json(in.boolean())); break;
+      case JsonToken::null: out.put(Json()); break;
+      case JsonToken::end: return out.take();
+    }
 }
 
 std::string excerpt(std::string_view text, std::size_t limit) {
