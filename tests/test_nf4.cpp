@@ -3,12 +3,14 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
 #include "ftlib/core/parallel.h"
 #include "ftlib/core/random.h"
 #include "ftlib/ops/nf4.h"
+#include "golden/nf4.h"
 
 using namespace ftlib;
 
@@ -52,7 +54,56 @@ DoubleQuantized double_quantized(const std::vector<float>& absmax) {
   return result;
 }
 
+/// Decoded as bitsandbytes would: rounded to `dtype`, stored in it.
+std::vector<std::uint8_t> decoded_bytes(const Quantized& quantized, std::int64_t n, int block_size, DType dtype) {
+  WeightView weight;
+  weight.format = WeightFormat::nf4, weight.block_size = block_size, weight.shape[0] = 1, weight.shape[1] = n;
+  weight.data = quantized.codes.data(), weight.scales = quantized.absmax.data(), weight.dtype = dtype;
+  std::vector<float> values(static_cast<std::size_t>(n));
+  decode_rows(weight, 0, 1, values.data());
+  const auto width = static_cast<std::size_t>(dtype_bytes(dtype));
+  std::vector<std::uint8_t> bytes(values.size() * width);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint32_t bits = dtype == DType::f32    ? std::bit_cast<std::uint32_t>(values[i])
+                               : dtype == DType::bf16 ? to_bf16(values[i]).bits
+                                                      : to_f16(values[i]).bits;
+    std::memcpy(bytes.data() + i * width, &bits, width);
+  }
+  return bytes;
+}
+
 }  // namespace
+
+TEST_CASE("nf4_quantize writes bitsandbytes' codes and absmax, and decodes to its rounding, bit for bit") {
+  for (const Nf4Golden& want : kNf4Golden) {
+    CAPTURE(want.kind);
+    CAPTURE(dtype_name(want.dtype));
+    CAPTURE(want.block_size);
+    CAPTURE(want.n);
+    const std::vector<std::uint8_t> values = golden::values(want.kind, want.dtype, want.n);
+    const Quantized got = quantized(values.data(), want.n, want.block_size, want.dtype);
+    CHECK(golden::digest(got.codes) == want.codes);
+    CHECK(golden::digest(got.absmax) == want.absmax);
+    CHECK(golden::digest(decoded_bytes(got, want.n, want.block_size, want.dtype)) == want.decoded);
+  }
+}
+
+TEST_CASE("the codebook and the dynamic maps are bitsandbytes' bit for bit") {
+  CHECK(golden::digest(kNf4Values, sizeof kNf4Values) == kNf4MapDigest);
+  CHECK(golden::digest(dynamic_map(false), 1024) == kUnsignedMapDigest);
+  CHECK(golden::digest(dynamic_map(true), 1024) == kSignedMapDigest);
+}
+
+TEST_CASE("double_quantize has bitsandbytes' offset and scales, and the exact nearest codes") {
+  for (const NestedGolden& want : kNestedGolden) {
+    CAPTURE(want.n);
+    CAPTURE(want.differing);
+    const DoubleQuantized got = double_quantized(golden::absmax(want.peaked, want.n));
+    CHECK(got.offset == want.offset);
+    CHECK(golden::digest(got.scales) == want.scales);
+    CHECK(golden::digest(got.codes) == want.codes);
+  }
+}
 
 TEST_CASE("nf4_quantize gives a tie the lower code, and one ulp more the upper") {
   for (const float absmax : {1.0f, 0.25f, 1024.0f, 0x1p-100f}) {
@@ -192,6 +243,14 @@ TEST_CASE("double_quantize restores each absmax to the map's precision and equal
   CHECK(flat.offset == 0.75f);
   CHECK(flat.scales == std::vector<float>{0, 0});
   for (std::size_t i = 0; i < 300; ++i) CHECK(flat.restored(i) == 0.75f);
+}
+
+TEST_CASE("double_quantize keeps subnormal differences finite and an exact zero zero") {
+  const std::vector<float> absmax{1e-40f, 3e-40f, 2e-40f};
+  const DoubleQuantized got = double_quantized(absmax);
+  CHECK(got.offset == 2e-40f);
+  CHECK(got.codes[2] == 127);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(got.restored(i) == doctest::Approx(absmax[i]).epsilon(1).scale(1e-40));
 }
 
 TEST_CASE("double quantisation keeps the weights of a zero block exactly zero") {

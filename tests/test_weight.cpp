@@ -9,6 +9,7 @@
 
 #include "ftlib/core/random.h"
 #include "ftlib/core/weight.h"
+#include "golden/gguf_quants.h"
 
 using namespace ftlib;
 
@@ -44,6 +45,37 @@ std::vector<float> decoded(const WeightView& weight) {
 }
 
 }  // namespace
+
+TEST_CASE("random blocks of every GGUF format decode to the bits of llama.cpp's arithmetic") {
+  for (const DecodedGolden& want : kDecodedGolden) {
+    CAPTURE(want.format);
+    const WeightFormatInfo& info = weight_format_by_name(want.format);
+    const std::int64_t bytes = weight_data_bytes(info.format, want.n);
+    Random random(3, static_cast<std::uint64_t>(info.block_bytes));
+    std::vector<std::uint32_t> words(static_cast<std::size_t>(bytes + 3) / 4);
+    for (std::uint32_t& word : words) word = random.next_u32();
+    std::vector<float> values = decoded(view_of(info.format, 1, want.n, words.data()));
+    std::int64_t nans = 0;
+    for (float& value : values)
+      if (std::isnan(value)) value = std::bit_cast<float>(0x7fc00000u), ++nans;
+    CHECK(nans == want.nans);
+    CHECK(golden::digest(values) == want.digest);
+  }
+}
+
+TEST_CASE("q4_0, q4_1 and q8_0 encode to the bytes of llama.cpp's reference quantiser") {
+  for (const EncodedGolden& want : kEncodedGolden) {
+    CAPTURE(want.format);
+    CAPTURE(want.kind);
+    const WeightFormatInfo& info = weight_format_by_name(want.format);
+    const Bytes raw = golden::values(want.kind, DType::f32, want.n);
+    std::vector<float> values(static_cast<std::size_t>(want.n));
+    std::memcpy(values.data(), raw.data(), raw.size());
+    Bytes blocks(static_cast<std::size_t>(weight_data_bytes(info.format, want.n)));
+    info.encode(values.data(), want.n, blocks.data());
+    CHECK(golden::digest(blocks) == want.digest);
+  }
+}
 
 TEST_CASE("weight formats stand in the order of the enum and are found by name") {
   REQUIRE(weight_formats().size() == kWeightFormats);
