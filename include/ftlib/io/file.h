@@ -47,7 +47,6 @@ class InputFile {
 FileStamp file_stamp(const std::string& path);
 
 /// The whole content. Throws as InputFile does, and Error{invalid_file, LIMIT} beyond `limit` bytes.
-std::string read_file(const std::string& path, std::int64_t limit = std::int64_t{256} << 20,
-                      Symlinks symlinks = Symlinks::follow);
+std::string read_file(const std::string& path, std::int64_t limit = std::int64_t{256} << 20);
 
 }  // namespace ftlib
