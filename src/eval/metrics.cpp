@@ -5,6 +5,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "data/regex.h"
 #include "eval/pcre.h"
 #include "ftlib/io/json.h"
 
@@ -24,7 +25,7 @@ bool is_ascii_punctuation(char c) noexcept {
 }
 
 std::vector<std::string> squad_words(std::string_view text) {
-  static const auto* const gap = new pcre::Regex(R"((?:[\s\x{1C}-\x{1F}]|\b(?:a|an|the)\b)+)");
+  static const auto* const gap = new Regex(R"((?:[\s\x{1C}-\x{1F}]|\b(?:a|an|the)\b)+)");
   std::string clean = pcre::lower(text);
   std::erase_if(clean, is_ascii_punctuation);
   std::vector<std::string> words;
@@ -116,7 +117,7 @@ Metric::Metric(std::string_view name) : name_(name) {
   if (name == "exact") compare_ = [](std::string_view a, std::string_view b) { return exact_match(a, b); };
   else if (name == "f1") compare_ = token_f1;
   else if (name == "rouge-l") compare_ = rouge_l;
-  else if (name.starts_with("regex=")) pattern_ = std::make_shared<const pcre::Regex>(name.substr(6));
+  else if (name.starts_with("regex=")) pattern_ = std::make_shared<const Regex>(name.substr(6));
   else FT_CHECK(false, invalid_argument, "[metrics] want exact, f1, rouge-l or regex=PATTERN, got ", excerpt(name));
 }
 

@@ -6,13 +6,8 @@
 
 #include <new>
 
-#include "ftlib/io/json.h"
-
 namespace ftlib::inline FTLIB_ABI::pcre {
 namespace {
-
-constexpr std::uint32_t kMatchLimit = 10'000'000, kHeapLimitKib = 64 << 10;
-constexpr std::uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_MATCH_INVALID_UTF;
 
 PCRE2_SPTR bytes(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
 
@@ -70,31 +65,6 @@ const pcre2_code* whole_text() {
 }
 
 }  // namespace
-
-Regex::Regex(std::string_view pattern) : pattern_(pattern) {
-  int error = 0;
-  PCRE2_SIZE offset = 0;
-  pcre2_code* code = pcre2_compile(bytes(pattern_), pattern_.size(), kOptions, &error, &offset, nullptr);
-  FT_CHECK(code != nullptr, invalid_argument, "[regex] ", excerpt(pattern_), ": at byte ", offset, ": ", message(error));
-  code_.reset(code, [](void* p) { pcre2_code_free(static_cast<pcre2_code*>(p)); });
-  pcre2_match_context* limits = need(pcre2_match_context_create(nullptr));
-  limits_.reset(limits, [](void* p) { pcre2_match_context_free(static_cast<pcre2_match_context*>(p)); });
-  pcre2_set_match_limit(limits, kMatchLimit);
-  pcre2_set_heap_limit(limits, kHeapLimitKib);
-}
-
-std::optional<std::pair<std::size_t, std::size_t>> Regex::find(std::string_view text, std::size_t offset) const {
-  const auto* code = static_cast<const pcre2_code*>(code_.get());
-  const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> match(
-      need(pcre2_match_data_create_from_pattern(code, nullptr)), pcre2_match_data_free);
-  const int found = pcre2_match(code, bytes(text), text.size(), offset, 0, match.get(),
-                                static_cast<pcre2_match_context*>(limits_.get()));
-  if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
-  FT_CHECK(found >= 0, unsupported, "[regex] ", excerpt(pattern_), ": ", message(found), " on \"", excerpt(text),
-           "\"; a pattern without nested repetition needs fewer steps");
-  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match.get());
-  return std::pair<std::size_t, std::size_t>(range[0], range[1]);
-}
 
 std::string lower(std::string_view text) {
   const std::string subject = valid_utf8(text);

@@ -30,9 +30,7 @@ double token_f1(std::string_view output, std::string_view reference);
 /// Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004, section 3.1.
 double rouge_l(std::string_view output, std::string_view reference);
 
-namespace pcre {
 class Regex;
-}
 
 /// One score by its name: "exact", "f1", "rouge-l" or "regex=PATTERN". Copyable; thread-safe.
 ///
@@ -50,7 +48,7 @@ class Metric {
  private:
   std::string name_;
   double (*compare_)(std::string_view, std::string_view) = nullptr;
-  std::shared_ptr<const pcre::Regex> pattern_;
+  std::shared_ptr<const Regex> pattern_;
 };
 
 /// A comma-separated list of distinct names; a regex takes all that follows it, commas included, so it stands last.
