@@ -72,6 +72,8 @@ TEST_CASE("an arena hands out aligned zeroed blocks and keeps its plan") {
 
 TEST_CASE("digests match the published test vectors") {
   CHECK(sha256_hex("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(crc32c("123456789", 9) == 0xE3069283u);
+  CHECK(crc32c("", 0) == 0);
   CHECK(xxh3_hex("", 0) == "99aa06d3014798d86001c324468d497f");
   CHECK_THROWS_AS(sha256_file("/nonexistent"), Error);
 }

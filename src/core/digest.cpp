@@ -8,6 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -69,6 +70,22 @@ std::string sha256_file(const std::string& path) {
     if (got == 0) return hash.hex();
     hash.update(piece.data(), static_cast<std::size_t>(got));
   }
+}
+
+std::uint32_t crc32c(const void* data, std::size_t bytes) noexcept {
+  static constexpr auto kTable = [] {
+    std::array<std::uint32_t, 256> table{};
+    for (std::uint32_t byte = 0; byte < 256; ++byte) {
+      std::uint32_t value = byte;
+      for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0x82F63B78u : 0u);
+      table[byte] = value;
+    }
+    return table;
+  }();
+  const auto* next = static_cast<const unsigned char*>(data);
+  std::uint32_t crc = ~0u;
+  for (std::size_t i = 0; i < bytes; ++i) crc = (crc >> 8) ^ kTable[(crc ^ next[i]) & 255];
+  return ~crc;
 }
 
 std::string xxh3_hex(const void* data, std::size_t bytes) {

@@ -47,7 +47,7 @@ void remove_one(const std::string& path, bool folder) {
 
 AtomicFile::AtomicFile(std::string path, std::int64_t bytes)
     : path_(std::move(path)), temporary_(path_ + sys::temporary_suffix()), bytes_(bytes) {
-  fd_ = sys::open(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW).release();
+  fd_ = sys::open(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, bytes_).release();
 }
 
 AtomicFile::~AtomicFile() {
@@ -56,15 +56,17 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(const void* data, std::int64_t bytes) {
-  sys::write_all(fd_, path_, data, bytes, std::max(bytes, bytes_));
+  written_ += bytes;
+  bytes_ = std::max(bytes_, written_);
+  sys::write_all(fd_, path_, data, bytes, bytes_);
 }
 
 void AtomicFile::commit() {
-  sys::sync(fd_, path_);
-  sys::close(sys::Fd(std::exchange(fd_, -1)), path_);
-  if (sys::calls().rename(temporary_.c_str(), path_.c_str()) != 0) sys::fail(errno, path_, "cannot rename into place");
+  sys::sync(fd_, path_, bytes_);
+  sys::close(sys::Fd(std::exchange(fd_, -1)), path_, bytes_);
+  if (sys::calls().rename(temporary_.c_str(), path_.c_str()) != 0) sys::fail(errno, path_, "cannot rename into place", bytes_);
   temporary_.clear();
-  sys::sync_directory(sys::parent_directory(path_));
+  sys::sync_directory(sys::parent_directory(path_), bytes_);
 }
 
 void write_file_atomic(const std::string& path, std::span<const std::byte> bytes) {

@@ -67,8 +67,8 @@ void InputFile::read(std::int64_t offset, void* out, std::int64_t bytes) const {
 
 FileStamp file_stamp(const std::string& path) { return InputFile(path).stamp(); }
 
-std::string read_file(const std::string& path, std::int64_t limit) {
-  const InputFile file(path);
+std::string read_file(const std::string& path, std::int64_t limit, Symlinks symlinks) {
+  const InputFile file(path, symlinks);
   FT_CHECK_FILE(file.size() <= limit, limit, path, ": ", file.size(), " bytes, the limit is ", limit);
   std::string text(static_cast<std::size_t>(file.size()), '\0');
   file.read(0, text.data(), file.size());

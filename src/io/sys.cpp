@@ -41,7 +41,7 @@ bool interrupted() noexcept { return errno == EINTR; }
 void fail(int error, const std::string& path, std::string_view what, std::int64_t needed) {
   std::string text = concat(path, ": ", what, ": ", std::generic_category().message(error));
   const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  if (full && needed > 0) text += concat("; it needs ", needed, " bytes, ", free_bytes(path), " are free");
+  if (full) text += concat(needed > 0 ? concat("; it needs ", needed, " bytes, ") : "; ", free_bytes(path), " bytes are free");
   const bool missing = error == ENOENT || error == ENOTDIR;
   throw Error(missing ? Status::not_found : Status::io_error, Reason::io, text);
 }
@@ -61,34 +61,34 @@ void Fd::reset() noexcept {
   if (fd_ >= 0) calls().close(release());
 }
 
-Fd open(const std::string& path, int flags, mode_t mode) {
+Fd open(const std::string& path, int flags, std::int64_t needed) {
   if (path.find('\0') != path.npos) fail(EINVAL, path.substr(0, path.find('\0')), "a zero byte in the path");
-  Fd fd(retry([&] { return calls().open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, mode); }));
-  if (fd.get() < 0) fail(errno, path, "cannot open");
+  Fd fd(retry([&] { return calls().open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, 0666); }));
+  if (fd.get() < 0) fail(errno, path, "cannot open", needed);
   return fd;
 }
 
-void write_all(int fd, const std::string& path, const void* data, std::int64_t bytes, std::int64_t total) {
+void write_all(int fd, const std::string& path, const void* data, std::int64_t bytes, std::int64_t needed) {
   const char* next = static_cast<const char*>(data);
   while (bytes > 0) {
     const ssize_t done = retry([&] { return calls().write(fd, next, static_cast<std::size_t>(bytes)); });
-    if (done <= 0) fail(done < 0 ? errno : EIO, path, "cannot write", total);
+    if (done <= 0) fail(done < 0 ? errno : EIO, path, "cannot write", needed);
     next += done;
     bytes -= done;
   }
 }
 
-void sync(int fd, const std::string& path) {
-  if (retry([&] { return calls().fsync(fd); }) != 0) fail(errno, path, "cannot bring it to the disk");
+void sync(int fd, const std::string& path, std::int64_t needed) {
+  if (retry([&] { return calls().fsync(fd); }) != 0) fail(errno, path, "cannot bring it to the disk", needed);
 }
 
-void sync_directory(const std::string& path) {
-  const Fd fd = open(path, O_RDONLY | O_DIRECTORY);
-  sync(fd.get(), path);
+void sync_directory(const std::string& path, std::int64_t needed) {
+  const Fd fd = open(path, O_RDONLY | O_DIRECTORY, needed);
+  sync(fd.get(), path, needed);
 }
 
-void close(Fd fd, const std::string& path) {
-  if (calls().close(fd.release()) != 0 && errno != EINTR) fail(errno, path, "cannot close");
+void close(Fd fd, const std::string& path, std::int64_t needed) {
+  if (calls().close(fd.release()) != 0 && errno != EINTR) fail(errno, path, "cannot close", needed);
 }
 
 std::int64_t free_bytes(const std::string& path) noexcept {

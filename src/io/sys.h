@@ -65,17 +65,19 @@ class Fd {
   int fd_ = -1;
 };
 
-/// open() with O_CLOEXEC and O_NOCTTY added.
-Fd open(const std::string& path, int flags, mode_t mode = 0666);
+// In what follows `needed` is what the whole undertaking takes, in bytes, for the message of a full disk.
 
-/// Writes all of it, in as many calls as it takes; `total` is the whole file's size for the message of a full disk.
-void write_all(int fd, const std::string& path, const void* data, std::int64_t bytes, std::int64_t total);
+/// open() with O_CLOEXEC and O_NOCTTY added; creates with mode 0666.
+Fd open(const std::string& path, int flags, std::int64_t needed = 0);
+
+/// Writes all of it, in as many calls as it takes.
+void write_all(int fd, const std::string& path, const void* data, std::int64_t bytes, std::int64_t needed = 0);
 
 /// A failed fsync is never tried again: the kernel may have dropped the data and would report success.
-void sync(int fd, const std::string& path);
-void sync_directory(const std::string& path);
+void sync(int fd, const std::string& path, std::int64_t needed = 0);
+void sync_directory(const std::string& path, std::int64_t needed = 0);
 
-void close(Fd fd, const std::string& path);
+void close(Fd fd, const std::string& path, std::int64_t needed = 0);
 std::int64_t free_bytes(const std::string& path) noexcept;  ///< of the file system that holds `path`; -1 unknown
 
 std::string parent_directory(const std::string& path);  ///< "." for a bare name

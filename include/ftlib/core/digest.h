@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two hashes with two jobs: SHA-256 names a thing (base, data, adapter), XXH3-128 finds accidental damage.
+// Hashes, each with its job: SHA-256 names a thing (base, data, adapter), XXH3-128 finds accidental damage of files,
+// CRC-32C that of single lines.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -32,5 +33,8 @@ std::string sha256_file(const std::string& path);
 
 /// XXH3 128-bit, 32 lower-case hex digits (canonical, big-endian).
 std::string xxh3_hex(const void* data, std::size_t bytes);
+
+/// CRC-32C (Castagnoli), as in RFC 3720, appendix B.4: of "123456789" it is 0xe3069283.
+std::uint32_t crc32c(const void* data, std::size_t bytes) noexcept;
 
 }  // namespace ftlib

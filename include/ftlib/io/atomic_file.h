@@ -28,7 +28,7 @@ class AtomicFile {
  private:
   std::string path_, temporary_;
   int fd_ = -1;
-  std::int64_t bytes_;
+  std::int64_t bytes_, written_ = 0;
 };
 
 /// AtomicFile in one call.

@@ -47,6 +47,7 @@ class InputFile {
 FileStamp file_stamp(const std::string& path);
 
 /// The whole content. Throws as InputFile does, and Error{invalid_file, LIMIT} beyond `limit` bytes.
-std::string read_file(const std::string& path, std::int64_t limit = std::int64_t{256} << 20);
+std::string read_file(const std::string& path, std::int64_t limit = std::int64_t{256} << 20,
+                      Symlinks symlinks = Symlinks::follow);
 
 }  // namespace ftlib
