@@ -12,7 +12,12 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
-/// PEFT's LoraConfig, the fields that are supported, with PEFT's names. Order of the patterns decides (first match wins).
+inline constexpr std::int64_t kLargestRank = 16384;
+
+/// PEFT's LoraConfig, the fields that are supported, with PEFT's names.
+///
+/// A pattern's key is a regular expression for the end of a module's name, after a dot or from its beginning
+/// (`(.*\.)?(KEY)$`); the first key that matches decides. Regular expressions are PCRE2's, bounded to 100,000 steps.
 struct LoraConfig {
   std::int64_t r = 16;
   double lora_alpha = 32;
@@ -47,7 +52,8 @@ struct LoraAdapter {
 };
 
 /// The modules that `config` selects, zero-filled. Throws Error{invalid_argument} where a name, regex or pattern matches
-/// nothing (near names are listed), r or alpha is out of range, or the head is asked for.
+/// nothing (near names are listed), r (1 to kLargestRank), alpha (finite, not 0) or dropout (0 to below 1) is out of
+/// range, or the head or the embedding is asked for; Error{unsupported} where a regex needs too many steps.
 LoraAdapter make_lora_adapter(const ModelConfig& model, const LoraConfig& config);
 
 /// PEFT's default: A uniform in +-1/sqrt(in) (kaiming_uniform with a = sqrt(5)), B zero. A pure function of (seed, name).
