@@ -4,6 +4,8 @@
 // Srivastava et al., "Dropout", 2014, section 4.
 #pragma once
 #include "ftlib/core/tensor.h"
+#include "ftlib/core/random.h"
+#include "ftlib/ops/rows.h"
 
 namespace ftlib::inline FTLIB_ABI {
 
@@ -20,4 +22,25 @@ struct DropoutArgs {
 /// Throws Error{invalid_argument} on a mismatch. Thread-safe. Allocates nothing.
 void dropout(const DropoutArgs& args);
 
+/// The definition, run in S = double by the tests and in f32 by the last backend.
+namespace reference {
+
+/// Element d is dropped where word d % 4 of philox(key, d / 4, row_key), as a number in [0, 1), is below the probability.
+template <class S>
+void dropout_row(const S* x, std::uint64_t key, std::int64_t row_key, float probability, S* y, std::int64_t dim) {
+  const Wide<S> scale = 1 / (1 - static_cast<Wide<S>>(probability));
+  for (std::int64_t first = 0; first < dim; first += 4) {
+    const auto words = philox(key, static_cast<std::uint64_t>(first / 4), static_cast<std::uint64_t>(row_key));
+    for (std::int64_t d = first; d < first + 4 && d < dim; ++d) {
+      const bool dropped = uniform_from_bits(words[static_cast<std::size_t>(d - first)]) < probability;
+      y[d] = dropped ? narrow<S>(0) : narrow<S>(widen(x[d]) * scale);
+    }
+  }
+}
+
+}  // namespace reference
 }  // namespace ftlib
+
+#ifdef FTLIB_HEADER_ONLY
+#include "ftlib/ops/dropout-inl.h"
+#endif
