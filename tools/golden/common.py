@@ -10,7 +10,8 @@ import platform
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
-PEERS = ["torch", "transformers", "peft", "bitsandbytes", "tokenizers", "gguf", "jinja2", "safetensors", "numpy"]
+PEERS = ["torch", "transformers", "peft", "bitsandbytes", "tokenizers", "gguf", "jinja2", "safetensors", "numpy",
+        "rouge-score", "scipy"]
 IGNORE = -100
 
 
