@@ -37,4 +37,25 @@ inline const std::vector<Attention> kAttention = {
     {2, 1, 6, {40}},
 };
 
+/// matmul: [M, K] by [K, N].
+struct Product {
+  std::int64_t m, n, k;
+};
+inline constexpr Product kProducts[] = {
+    {0, 3, 2},  {1, 1, 1},  {1, 1, 0},     {2, 3, 5},     {5, 16, 33},    {16, 96, 130},
+    {70, 16, 300}, {130, 17, 64}, {33, 65, 257}, {12, 140, 2100}, {300, 64, 100}, {4, 1000, 64},
+};
+
+/// linear and linear_backward: the rank is that of the low-rank update (0: absent), extras are bias and residual.
+struct Linear {
+  std::int64_t tokens, out, in, rank;
+  bool extras;
+};
+inline constexpr Linear kLinears[] = {
+    {0, 3, 32, 1, true},    {1, 1, 1, 0, false},      {2, 3, 5, 1, true},        {1, 64, 32, 0, false},
+    {5, 65, 96, 3, true},   {7, 16, 256, 16, true},   {13, 192, 576, 16, true},  {64, 130, 64, 0, true},
+    {70, 33, 41, 8, false}, {6, 33, 2304, 5, true},   {5, 2304, 288, 1, true},   {300, 100, 32, 2, true},
+    {41, 40, 512, 0, false},
+};
+
 }  // namespace cases

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backends.h"
+#include "kernels/gemm_kernels.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace kernels {
@@ -8,6 +9,9 @@ namespace {
 constexpr KernelTable kTable{
     .name = "avx2",
     .available = cpu_has_avx2,
+    .matmul = avx2_matmul,
+    .linear = avx2_linear,
+    .linear_backward = avx2_linear_backward,
 };
 
 }  // namespace

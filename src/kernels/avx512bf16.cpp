@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backends.h"
+#include "kernels/gemm_kernels.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace kernels {
@@ -8,6 +9,9 @@ namespace {
 constexpr KernelTable kTable{
     .name = "avx512bf16",
     .available = cpu_has_avx512bf16,
+    .matmul = avx512_matmul,
+    .linear = avx512_linear,
+    .linear_backward = avx512_linear_backward,
 };
 
 }  // namespace

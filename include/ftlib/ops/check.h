@@ -14,6 +14,11 @@ inline void check_storage(std::string_view op, std::string_view name, const Cons
            " must be f32 or bf16, got ", describe(v));
 }
 
+/// What a product may be stored in: f32, or bf16 where its input is.
+inline DType result_dtype(const ConstTensorView& result, DType input) noexcept {
+  return result.dtype == DType::bf16 && input == DType::bf16 ? DType::bf16 : DType::f32;
+}
+
 /// Shape and dtype as wanted, on the CPU, last axis contiguous, rows that do not overlap, memory behind it.
 inline void check_view(std::string_view op, std::string_view name, const ConstTensorView& v,
                        std::initializer_list<std::int64_t> shape, DType dtype) {

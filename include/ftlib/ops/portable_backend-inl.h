@@ -9,6 +9,7 @@
 #include "ftlib/ops/kernels/rms_norm.h"
 #include "ftlib/ops/kernels/rope.h"
 #include "ftlib/ops/kernels/swiglu.h"
+#include "ftlib/ops/portable_gemm-inl.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace detail {
@@ -18,6 +19,9 @@ FTLIB_INLINE const KernelTable& portable_backend() noexcept {
   static constexpr KernelTable table{
       .name = "portable",
       .available = []() noexcept { return true; },
+      .matmul = portable_matmul,
+      .linear = portable_linear,
+      .linear_backward = portable_linear_backward,
       .rms_norm = kernels::rms_norm<V>,
       .rms_norm_backward = kernels::rms_norm_backward<V>,
       .rope = kernels::rope<V>,

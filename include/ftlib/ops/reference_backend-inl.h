@@ -7,6 +7,7 @@
 #include "ftlib/ops/cross_entropy.h"
 #include "ftlib/ops/dropout.h"
 #include "ftlib/ops/embedding.h"
+#include "ftlib/ops/reference_gemm-inl.h"
 #include "ftlib/ops/rms_norm.h"
 #include "ftlib/ops/rope.h"
 #include "ftlib/ops/rows.h"
@@ -106,6 +107,9 @@ FTLIB_INLINE const KernelTable& reference_backend() noexcept {
   static constexpr KernelTable table{
       .name = "ref",
       .available = []() noexcept { return true; },
+      .matmul = reference_matmul,
+      .linear = reference_linear,
+      .linear_backward = reference_linear_backward,
       .attention = reference::run_attention,
       .attention_backward = reference::run_attention_backward,
       .rms_norm = reference::run_rms_norm,

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <algorithm>
+#include <atomic>
+
+#include "ftlib/core/parallel.h"
+#include "ftlib/core/scratch.h"
+#include "ftlib/ops/gemm.h"
+
+namespace ftlib::inline FTLIB_ABI {
+namespace detail {
+
+inline constexpr std::int64_t kPanelBytes = 256 << 10;  ///< of one chunk's panels: stays in a 1 MiB second-level cache
+inline constexpr std::int64_t kDepthGrain = 256;        ///< depth blocks start at multiples of the longest weight block
+inline constexpr std::int64_t kStageFloats = 64 * kDepthGrain;
+
+constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t by) noexcept { return (n + by - 1) / by; }
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) noexcept { return ceil_div(n, to) * to; }
+
+/// How a problem is cut: by its shape and formats only.
+struct GemmPlan {
+  const GemmKernel& kernel;
+  const GemmProblem& problem;
+  bool packs_a = false, packs_u = false;
+  std::int64_t width = 0, panels = 0;  ///< lanes a panel, panels a chunk
+  std::int64_t row_block = 0, depth_block = 0;
+  std::int64_t row_chunks = 0, column_chunks = 0;
+
+  GemmPlan(const GemmKernel& k, const GemmProblem& p) noexcept : kernel(k), problem(p) {
+    packs_a = must_pack(p.a, p.depth);
+    packs_u = p.rank > 0 && must_pack(p.u, p.rank);
+    width = panel_width(p.columns);
+    panels = panels_per_chunk();
+    column_chunks = ceil_div(p.columns, panels * width);
+    cut_rows();
+    cut_depth();
+  }
+
+  bool must_pack(const GemmOperand& o, std::int64_t depth) const noexcept {
+    return !kernel.reads_in_place || o.across || depth % kernel.pack != 0;
+  }
+  std::int64_t panel_width(std::int64_t lanes) const noexcept {
+    std::int64_t w = kernel.narrowest;
+    while (w < lanes && w < kernel.width) w *= 2;
+    return w;
+  }
+  /// One panel a chunk, unless packed rows are to be shared by more columns or a weight block spans several panels: a
+  /// chunk starts and ends with a block.
+  std::int64_t panels_per_chunk() const noexcept {
+    std::int64_t lanes = width;
+    if (packs_a) lanes = std::min(round_up(problem.rows, width), kDepthGrain);
+    if (problem.b.across && problem.b.view.format >= WeightFormat::q4_0)
+      lanes = round_up(lanes, std::max<std::int64_t>(weight_format_info(problem.b.view.format).block_size, width));
+    return std::min(ceil_div(lanes, width), ceil_div(problem.columns, width));
+  }
+  /// About 24 chunks where the rows of one are enough to pay for its panels.
+  void cut_rows() noexcept {
+    const std::int64_t least = column_chunks == 1 ? 96 : 192;
+    const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(24, column_chunks), 1, std::max<std::int64_t>(
+        problem.rows / least, 1));
+    const std::int64_t step = packs_a || packs_u ? kernel.width : kernel.row_step;
+    row_block = round_up(ceil_div(problem.rows, wanted), step);
+    row_chunks = ceil_div(problem.rows, row_block);
+  }
+  void cut_depth() noexcept {
+    const std::int64_t fits = kPanelBytes / bytes_per_step(panels * width) * kernel.pack / kDepthGrain * kDepthGrain;
+    depth_block = std::min(std::max(fits, kDepthGrain), round_up(std::max<std::int64_t>(problem.depth, 1), kDepthGrain));
+  }
+
+  std::int64_t steps(std::int64_t depths) const noexcept { return ceil_div(depths, kernel.pack); }
+  static std::int64_t bytes_per_step(std::int64_t lanes) noexcept { return lanes * 4; }  // 2 bf16 or 1 f32 a lane
+  bool sums_wait() const noexcept { return problem.depth > depth_block; }
+};
+
+/// One thread's working memory for one chunk.
+struct GemmMemory {
+  char *panels, *low_rank_panels, *rows_a, *rows_u;
+  float *acc, *stage;
+
+  explicit GemmMemory(const GemmPlan& plan) noexcept {
+    const std::int64_t lanes = plan.panels * plan.width, rows = round_up(plan.row_block, plan.kernel.width);
+    const auto bytes = [&](std::int64_t n, std::int64_t depths) {
+      return round_up(GemmPlan::bytes_per_step(n) * plan.steps(depths), 64);
+    };
+    const std::int64_t sizes[] = {bytes(lanes, plan.depth_block), bytes(lanes, plan.problem.rank),
+                                  plan.packs_a ? bytes(rows, plan.depth_block) : 0,
+                                  plan.packs_u ? bytes(rows, plan.problem.rank) : 0,
+                                  plan.sums_wait() ? plan.row_block * lanes * 4 : 0, kStageFloats * 4};
+    std::int64_t total = 0;
+    for (const std::int64_t size : sizes) total += size;
+    char* at = static_cast<char*>(scratch(total));
+    panels = at;
+    if (at == nullptr) return;
+    low_rank_panels = at += sizes[0];
+    rows_a = at += sizes[1];
+    rows_u = at += sizes[2];
+    acc = reinterpret_cast<float*>(at += sizes[3]);
+    stage = reinterpret_cast<float*>(at += sizes[4]);
+  }
+};
+
+/// One chunk: a block of rows by a few panels of columns, over the whole depth.
+class GemmChunk {
+ public:
+  GemmChunk(const GemmPlan& plan, const GemmMemory& memory, std::int64_t chunk) noexcept
+      : plan_(plan), problem_(plan.problem), memory_(memory), row_(chunk % plan.row_chunks * plan.row_block),
+        rows_(std::min(plan.row_block, problem_.rows - row_)),
+        column_(chunk / plan.row_chunks * plan.panels * plan.width),
+        columns_(std::min(plan.panels * plan.width, problem_.columns - column_)) {}
+
+  void run() const noexcept {
+    if (problem_.rank > 0) {
+      lay_out(problem_.v, column_, columns_, plan_.width, 0, problem_.rank, memory_.low_rank_panels);
+      if (plan_.packs_u) lay_out(problem_.u, row_, rows_, plan_.kernel.width, 0, problem_.rank, memory_.rows_u);
+    }
+    std::int64_t depth = 0;
+    do {
+      const std::int64_t depths = std::min(plan_.depth_block, problem_.depth - depth);
+      lay_out(problem_.b, column_, columns_, plan_.width, depth, depths, memory_.panels);
+      if (plan_.packs_a) lay_out(problem_.a, row_, rows_, plan_.kernel.width, depth, depths, memory_.rows_a);
+      multiply(depth, depths);
+      depth += depths;
+    } while (depth < problem_.depth);
+  }
+
+ private:
+  /// Panels of `width` lanes one after the other, each filled piece by piece: a piece is what the stage can hold.
+  void lay_out(const GemmOperand& o, std::int64_t lane, std::int64_t lanes, std::int64_t width, std::int64_t depth,
+               std::int64_t depths, char* panels) const noexcept {
+    const std::int64_t piece = o.across ? kStageFloats / kDepthGrain : kDepthGrain;
+    const std::int64_t group = o.across ? kDepthGrain : width;
+    for (std::int64_t first = 0; first < lanes; first += group)
+      for (std::int64_t d = 0; d < depths; d += piece)
+        lay_out_piece(o, lane, first, std::min(group, lanes - first), width, depth, d, std::min(piece, depths - d), depths,
+                      panels);
+  }
+
+  void lay_out_piece(const GemmOperand& o, std::int64_t lane, std::int64_t first, std::int64_t lanes, std::int64_t width,
+                     std::int64_t depth, std::int64_t d, std::int64_t count, std::int64_t depths,
+                     char* panels) const noexcept {
+    GemmOperand staged;
+    bool is_staged = false;
+    for (std::int64_t l = 0; l < lanes; l += width) {
+      const std::int64_t used = std::min(width, lanes - l), narrow = plan_.panel_width(used);
+      char* panel = panels + GemmPlan::bytes_per_step(first + l) * plan_.steps(depths) +
+                    GemmPlan::bytes_per_step(narrow) * plan_.steps(d);
+      if (!is_staged && plan_.kernel.fill({&o, lane + first + l, used, depth + d, count, narrow, panel})) continue;
+      if (!is_staged) staged = stage(o, lane + first, lanes, depth + d, count);
+      is_staged = true;
+      plan_.kernel.fill({&staged, l, used, 0, count, narrow, panel});
+    }
+  }
+
+  /// Decodes a block of a weight to dense f32.
+  GemmOperand stage(const GemmOperand& o, std::int64_t lane, std::int64_t lanes, std::int64_t depth,
+                    std::int64_t depths) const noexcept {
+    const std::int64_t row = o.across ? depth : lane, rows = o.across ? depths : lanes;
+    const std::int64_t column = o.across ? lane : depth, columns = o.across ? lanes : depths;
+    const auto decode = weight_format_info(o.view.format).decode;
+    for (std::int64_t r = 0; r < rows; ++r)
+      decode(o.view, (row + r) * o.view.in() + column, columns, memory_.stage + r * columns);
+    return {dense_weight(memory_.stage, rows, columns), columns, o.across};
+  }
+
+  void multiply(std::int64_t depth, std::int64_t depths) const noexcept {
+    const bool packed = plan_.packs_a || plan_.packs_u;
+    const std::int64_t height = packed ? plan_.kernel.width : rows_;
+    for (std::int64_t c = 0; c < columns_; c += plan_.width)
+      for (std::int64_t r = 0; r < rows_; r += height) {
+        TileJob job;
+        job.rows = std::min(height, rows_ - r), job.columns = std::min(plan_.width, columns_ - c);
+        job.width = plan_.panel_width(job.columns);
+        job.main = factor(problem_.a, plan_.packs_a, memory_.rows_a, r, job.rows, depth, depths);
+        job.main.panel = memory_.panels + GemmPlan::bytes_per_step(c) * plan_.steps(depths);
+        if (depth == 0 && problem_.rank > 0) {
+          job.low_rank = factor(problem_.u, plan_.packs_u, memory_.rows_u, r, job.rows, 0, problem_.rank);
+          job.low_rank.panel = memory_.low_rank_panels + GemmPlan::bytes_per_step(c) * plan_.steps(problem_.rank);
+          job.low_rank_scale = problem_.low_rank_scale;
+        }
+        job.resume = depth > 0, job.finish = depth + depths == problem_.depth;
+        if (plan_.sums_wait()) job.acc = memory_.acc + c * plan_.row_block + r * job.width;
+        job.out = finish_at(row_ + r, column_ + c);
+        plan_.kernel.tile(job);
+      }
+  }
+
+  GemmFactor factor(const GemmOperand& o, bool packed, const char* packed_rows, std::int64_t r, std::int64_t rows,
+                    std::int64_t depth, std::int64_t depths) const noexcept {
+    if (packed)
+      return {packed_rows + GemmPlan::bytes_per_step(r) * plan_.steps(depths), 4,
+              GemmPlan::bytes_per_step(plan_.panel_width(rows)), nullptr, plan_.steps(depths)};
+    const std::int64_t size = 4 / plan_.kernel.pack;  // read in place: the dtype is the kernel's
+    return {static_cast<const char*>(o.view.data) + ((row_ + r) * o.stride + depth) * size, o.stride * size, 4, nullptr,
+            plan_.steps(depths)};
+  }
+
+  GemmFinish finish_at(std::int64_t row, std::int64_t column) const noexcept {
+    GemmFinish out = problem_.out;
+    const std::int64_t size = out.bf16 ? 2 : 4;
+    if (out.bias) out.bias += column;
+    if (out.add) out.add = static_cast<const char*>(out.add) + (row * out.add_stride + column) * size;
+    out.y = static_cast<char*>(out.y) + (row * out.y_stride + column) * size;
+    return out;
+  }
+
+  const GemmPlan& plan_;
+  const GemmProblem& problem_;
+  const GemmMemory& memory_;
+  std::int64_t row_, rows_, column_, columns_;
+};
+
+FTLIB_INLINE Status gemm(const GemmKernel& kernel, const GemmProblem& problem) noexcept {
+  if (problem.rows == 0 || problem.columns == 0) return Status::ok;
+  const GemmPlan plan(kernel, problem);
+  std::atomic<bool> short_of_memory{false};
+  ftlib::parallel_for(plan.row_chunks * plan.column_chunks, [&](std::int64_t chunk) {
+    const GemmMemory memory(plan);
+    if (memory.panels == nullptr) return short_of_memory.store(true, std::memory_order_relaxed);
+    GemmChunk(plan, memory, chunk).run();
+  });
+  return short_of_memory.load() ? Status::out_of_memory : Status::ok;
+}
+
+/// A tensor of rank 2 as an operand.
+inline GemmOperand dense_operand(const ConstTensorView& v, bool across) noexcept {
+  return {dense_weight(v.data, v.shape[0], v.shape[1], v.dtype), v.stride[0], across};
+}
+
+inline GemmFinish finish_into(const TensorView& y, const ConstTensorView& add) noexcept {
+  GemmFinish out;
+  out.y = y.data, out.y_stride = y.stride[0], out.bf16 = y.dtype == DType::bf16;
+  out.add = add.data, out.add_stride = add.stride[0];
+  return out;
+}
+
+inline void add_low_rank(GemmProblem& problem, const LowRankUpdate& update, bool across) noexcept {
+  if (!update.u) return;
+  problem.rank = update.u.shape[1], problem.low_rank_scale = update.scale;
+  problem.u = dense_operand(update.u, false), problem.v = dense_operand(update.v, across);
+}
+
+FTLIB_INLINE Status gemm_matmul(const GemmKernel& kernel, const MatmulArgs& args) noexcept {
+  GemmProblem problem;
+  problem.rows = args.c.shape[0], problem.columns = args.c.shape[1], problem.depth = args.a.shape[args.transpose_a ? 0 : 1];
+  problem.a = dense_operand(args.a, args.transpose_a), problem.b = dense_operand(args.b, !args.transpose_b);
+  problem.out = finish_into(args.c, args.beta != 0 ? ConstTensorView(args.c) : ConstTensorView());
+  problem.out.alpha = args.alpha, problem.out.beta = args.beta;
+  return gemm(kernel, problem);
+}
+
+FTLIB_INLINE Status gemm_linear(const GemmKernel& kernel, const LinearArgs& args) noexcept {
+  GemmProblem problem;
+  problem.rows = args.x.shape[0], problem.columns = args.weight.out(), problem.depth = args.weight.in();
+  problem.a = dense_operand(args.x, false), problem.b = {args.weight, args.weight.in(), false};
+  add_low_rank(problem, args.low_rank, false);
+  problem.out = finish_into(args.y, args.residual);
+  problem.out.bias = data_as<float>(args.bias);
+  return gemm(kernel, problem);
+}
+
+FTLIB_INLINE Status gemm_linear_backward(const GemmKernel& kernel, const LinearBackwardArgs& args) noexcept {
+  GemmProblem problem;
+  problem.rows = args.dy.shape[0], problem.columns = args.weight.in(), problem.depth = args.weight.out();
+  problem.a = dense_operand(args.dy, false), problem.b = {args.weight, args.weight.in(), true};
+  add_low_rank(problem, args.low_rank, true);
+  problem.out = finish_into(args.dx, args.residual);
+  return gemm(kernel, problem);
+}
+
+}  // namespace detail
+}  // namespace ftlib

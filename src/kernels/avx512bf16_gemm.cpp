@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The register tile: up to 6 rows by 64 columns of sums in 24 of the 32 registers, one panel row and one broadcast a step.
+#include <immintrin.h>
+
+#include "kernels/gemm_kernels.h"
+
+namespace ftlib::inline FTLIB_ABI {
+namespace kernels {
+namespace {
+
+using detail::GemmFactor;
+using detail::GemmFinish;
+using detail::TileJob;
+
+struct Bf16Dot {
+  [[gnu::always_inline]] static __m512 add(__m512 sum, __m512i a, __m512i b) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+  }
+};
+struct F32Dot {
+  [[gnu::always_inline]] static __m512 add(__m512 sum, __m512i a, __m512i b) {
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
+  }
+};
+
+template <class Dot, int kRows, int kVectors>
+[[gnu::always_inline]] inline void accumulate(__m512 (&sum)[kRows][kVectors], const GemmFactor& factor,
+                                              std::int64_t row) {
+  const std::int64_t a_row = factor.a_row, a_step = factor.a_step;
+  const char* a = static_cast<const char*>(factor.a) + row * a_row;
+  const char* b = static_cast<const char*>(factor.panel);
+  for (std::int64_t step = factor.steps; step > 0; --step, a += a_step, b += kVectors * 64) {
+    __m512i panel[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) panel[v] = _mm512_load_si512(b + v * 64);
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i value = _mm512_set1_epi32(_mm_cvtsi128_si32(_mm_loadu_si32(a + r * a_row)));
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = Dot::add(sum[r][v], value, panel[v]);
+    }
+  }
+}
+
+__mmask16 first_lanes(std::int64_t count) {
+  return count >= 16 ? __mmask16{0xffff} : count <= 0 ? __mmask16{0} : static_cast<__mmask16>((1u << count) - 1);
+}
+
+__m512 widen(__m256i bf16s) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16s), 16)); }
+
+/// y = alpha * acc + bias + beta * add for 16 columns of one row.
+void finish_vector(const GemmFinish& out, std::int64_t row, std::int64_t column, __mmask16 mask, __m512 acc) {
+  acc = _mm512_mul_ps(acc, _mm512_set1_ps(out.alpha));
+  if (out.bias) acc = _mm512_add_ps(acc, _mm512_maskz_loadu_ps(mask, out.bias + column));
+  if (out.add) {
+    const std::int64_t at = row * out.add_stride + column;
+    const __m512 add = out.bf16 ? widen(_mm256_maskz_loadu_epi16(mask, static_cast<const std::uint16_t*>(out.add) + at))
+                                : _mm512_maskz_loadu_ps(mask, static_cast<const float*>(out.add) + at);
+    acc = _mm512_add_ps(acc, _mm512_mul_ps(add, _mm512_set1_ps(out.beta)));
+  }
+  const std::int64_t at = row * out.y_stride + column;
+  if (out.bf16) _mm256_mask_storeu_epi16(static_cast<std::uint16_t*>(out.y) + at, mask, (__m256i)_mm512_cvtneps_pbh(acc));
+  else _mm512_mask_storeu_ps(static_cast<float*>(out.y) + at, mask, acc);
+}
+
+template <class Dot, int kRows, int kVectors>
+void tile_rows(const TileJob& job, std::int64_t row) {
+  __m512 sum[kRows][kVectors];
+  float* acc = job.acc ? job.acc + row * job.width : nullptr;
+#pragma GCC unroll 12
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v)
+      sum[r][v] = job.resume ? _mm512_loadu_ps(acc + (r * kVectors + v) * 16) : _mm512_setzero_ps();
+  if (job.low_rank.steps > 0) {
+    accumulate<Dot>(sum, job.low_rank, row);
+    const __m512 scale = _mm512_set1_ps(job.low_rank_scale);
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_mul_ps(sum[r][v], scale);
+  }
+  accumulate<Dot>(sum, job.main, row);
+#pragma GCC unroll 12
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      if (job.finish) finish_vector(job.out, row + r, v * 16, first_lanes(job.columns - v * 16), sum[r][v]);
+      else _mm512_storeu_ps(acc + (r * kVectors + v) * 16, sum[r][v]);
+    }
+}
+
+using TileRows = void (*)(const TileJob&, std::int64_t);
+
+/// Full tiles of kMost rows, then one tile of what is left.
+template <int kMost>
+void tile_all(const TileJob& job, const TileRows (&tiles)[kMost]) {
+  std::int64_t row = 0;
+  for (; row + kMost <= job.rows; row += kMost) tiles[kMost - 1](job, row);
+  if (row < job.rows) tiles[job.rows - row - 1](job, row);
+}
+
+template <class Dot>
+void tile(const TileJob& job) {
+  static constexpr TileRows kFour[6] = {tile_rows<Dot, 1, 4>, tile_rows<Dot, 2, 4>, tile_rows<Dot, 3, 4>,
+                                        tile_rows<Dot, 4, 4>, tile_rows<Dot, 5, 4>, tile_rows<Dot, 6, 4>};
+  static constexpr TileRows kTwo[12] = {
+      tile_rows<Dot, 1, 2>, tile_rows<Dot, 2, 2>, tile_rows<Dot, 3, 2>,  tile_rows<Dot, 4, 2>,
+      tile_rows<Dot, 5, 2>, tile_rows<Dot, 6, 2>, tile_rows<Dot, 7, 2>,  tile_rows<Dot, 8, 2>,
+      tile_rows<Dot, 9, 2>, tile_rows<Dot, 10, 2>, tile_rows<Dot, 11, 2>, tile_rows<Dot, 12, 2>};
+  static constexpr TileRows kOne[12] = {
+      tile_rows<Dot, 1, 1>, tile_rows<Dot, 2, 1>, tile_rows<Dot, 3, 1>,  tile_rows<Dot, 4, 1>,
+      tile_rows<Dot, 5, 1>, tile_rows<Dot, 6, 1>, tile_rows<Dot, 7, 1>,  tile_rows<Dot, 8, 1>,
+      tile_rows<Dot, 9, 1>, tile_rows<Dot, 10, 1>, tile_rows<Dot, 11, 1>, tile_rows<Dot, 12, 1>};
+  if (job.width == 64) tile_all(job, kFour);
+  else if (job.width == 32) tile_all(job, kTwo);
+  else tile_all(job, kOne);
+}
+
+}  // namespace
+
+void avx512_tile_bf16(const TileJob& job) noexcept { tile<Bf16Dot>(job); }
+void avx512_tile_f32(const TileJob& job) noexcept { tile<F32Dot>(job); }
+
+}  // namespace kernels
+}  // namespace ftlib
