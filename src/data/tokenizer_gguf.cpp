@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tokenizer in a GGUF file's metadata.
 #include <algorithm>
+#include <filesystem>
 
 #include "data/tokenizer_impl.h"
 #include "ftlib/io/gguf.h"
@@ -113,6 +114,10 @@ class GgufReader {
 
 }  // namespace
 }  // namespace tokenizer
+
+Tokenizer Tokenizer::load(const std::string& model) {
+  return std::filesystem::is_directory(model) ? from_huggingface(model) : from_gguf(GgufFile(model));
+}
 
 Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
   return tokenizer::make_tokenizer(tokenizer::GgufReader(file).run());

@@ -54,6 +54,9 @@ struct Encoding {
 /// Immutable after loading; copies share one vocabulary. All members are thread-safe, and none changes a later result.
 class Tokenizer {
  public:
+  /// Of a model as the command line names it: a .gguf file or a Hugging Face folder. Throws as the two below.
+  static Tokenizer load(const std::string& model);
+
   /// Reads a folder's `tokenizer.json`; begin, end and unknown tokens come from `tokenizer_config.json`, else
   /// `special_tokens_map.json`; the chat template from `chat_template.jinja`, else from the config (of several, the one
   /// named "default"). Only `tokenizer.json` must exist. Throws Error{not_found | io_error | invalid_file} with path and

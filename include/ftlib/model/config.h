@@ -39,6 +39,9 @@ struct ModelConfig {
 /// is Error{unsupported} by name.
 ModelConfig model_config_from_json(const Json& json, std::string_view what);
 
+/// Throws Error{invalid_file, RANGE} where the numbers do not fit each other.
+void validate(const ModelConfig& config, std::string_view what);
+
 /// From GGUF metadata (general.architecture = llama); rope_freqs.weight is read by the loader of the weights.
 ModelConfig model_config_from_gguf(const GgufFile& file);
 

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ftlib/model/generate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "ftlib/core/random.h"
+
+namespace ftlib::inline FTLIB_ABI {
+namespace {
+
+constexpr std::int64_t kPrefillTokens = 2048;   // tokens of prompts in one pass
+constexpr std::int64_t kWorthSharing = 16;      // tokens of a common prefix
+
+void check(const GenerateOptions& o) {
+  FT_CHECK(o.max_tokens >= 1, invalid_argument, "[generate] max_tokens must be at least 1, got ", o.max_tokens);
+  FT_CHECK(o.temperature >= 0 && std::isfinite(o.temperature), invalid_argument,
+           "[generate] temperature must be finite and >= 0, got ", o.temperature);
+  FT_CHECK(o.top_k >= 0, invalid_argument, "[generate] top_k must be >= 0, got ", o.top_k);
+  FT_CHECK(o.top_p > 0 && o.top_p <= 1, invalid_argument, "[generate] top_p must lie in (0, 1], got ", o.top_p);
+  FT_CHECK(o.max_batch >= 1, invalid_argument, "[generate] max_batch must be at least 1, got ", o.max_batch);
+}
+
+/// Tokens that all prompts begin with; at least one token of each prompt stays outside, since it makes the first logits.
+std::int64_t common_prefix(std::span<const std::vector<std::int32_t>> prompts) {
+  if (prompts.size() < 2) return 0;
+  std::size_t length = prompts[0].size() - 1;
+  for (const auto& prompt : prompts) {
+    length = std::min(length, prompt.size() - 1);
+    const auto differs = std::mismatch(prompts[0].begin(), prompts[0].begin() + static_cast<std::ptrdiff_t>(length),
+                                       prompt.begin());
+    length = static_cast<std::size_t>(differs.first - prompts[0].begin());
+  }
+  return static_cast<std::int64_t>(length) >= kWorthSharing ? static_cast<std::int64_t>(length) : 0;
+}
+
+/// One prompt in flight and its rows of the cache.
+struct Sequence {
+  std::size_t prompt = 0;
+  std::int64_t length = 0;  ///< rows of the cache that are filled
+  std::int32_t next = -1;   ///< the token to feed
+  bool active = false;
+};
+
+class Generation {
+ public:
+  Generation(const CausalLM& model, const LoraAdapter* adapter, std::span<const std::vector<std::int32_t>> prompts,
+             const GenerateOptions& options, const TokenCallback& on_token)
+      : model_(model),
+        options_(options),
+        prompts_(prompts),
+        on_token_(on_token),
+        shared_(common_prefix(prompts)),
+        capacity_(longest() + options.max_tokens),
+        slots_(static_cast<std::size_t>(std::min<std::int64_t>(options.max_batch, static_cast<std::int64_t>(prompts.size())))),
+        pass_(model, adapter, pass_options()),
+        cache_(model, shared_ + static_cast<std::int64_t>(slots_.size()) * capacity_) {}
+
+  std::vector<Generated> run() {
+    results_.resize(prompts_.size());
+    for (std::size_t i = 0; i < prompts_.size(); ++i)
+      results_[i].prompt_tokens = static_cast<std::int64_t>(prompts_[i].size());
+    fill_prefix();
+    while (!cancelled_ && (next_prompt_ < prompts_.size() || any_active())) {
+      admit();
+      if (any_active()) decode();
+    }
+    return std::move(results_);
+  }
+
+ private:
+  std::int64_t longest() const {
+    std::size_t length = 0;
+    for (const auto& prompt : prompts_) length = std::max(length, prompt.size());
+    return static_cast<std::int64_t>(length);
+  }
+  PassOptions pass_options() const {
+    PassOptions o;
+    o.max_tokens = std::max({std::min(kPrefillTokens, longest() * static_cast<std::int64_t>(slots_.size())), longest(),
+                             static_cast<std::int64_t>(slots_.size())});
+    o.max_positions = capacity_;
+    return o;
+  }
+  bool any_active() const { return std::ranges::any_of(slots_, &Sequence::active); }
+  std::int64_t base(std::size_t slot) const { return shared_ + static_cast<std::int64_t>(slot) * capacity_; }
+
+  /// Adds tokens of one sequence to the batch; their keys go to its rows.
+  void append(std::int64_t first_row, std::int64_t position, std::span<const std::int32_t> tokens) {
+    if (batch_.segment_offsets.empty()) batch_.segment_offsets.push_back(0);
+    for (const std::int32_t token : tokens) {
+      batch_.tokens.push_back(token);
+      batch_.positions.push_back(static_cast<std::int32_t>(position));
+      placement_.rows.push_back(static_cast<std::int32_t>(first_row + position));
+      batch_.row_keys.push_back(0);
+      ++position;
+    }
+    batch_.segment_offsets.push_back(static_cast<std::int32_t>(batch_.tokens.size()));
+    placement_.kv_begin.push_back(static_cast<std::int32_t>(first_row));
+    placement_.kv_length.push_back(static_cast<std::int32_t>(position));
+  }
+  void run_pass() {
+    pass_.forward_cached(batch_, placement_, cache_, logits_);
+    batch_ = {}, placement_ = {};
+  }
+
+  void fill_prefix() {
+    if (shared_ == 0) return;
+    append(0, 0, std::span(prompts_[0]).first(static_cast<std::size_t>(shared_)));
+    run_pass();
+  }
+  void copy_prefix(std::size_t slot) {
+    if (shared_ == 0) return;
+    for (const auto* part : {&cache_.k, &cache_.v})
+      for (const TensorView& layer : *part) {
+        const std::int64_t row_bytes = layer.stride[0] * dtype_bytes(layer.dtype);
+        std::memcpy(static_cast<char*>(layer.data) + base(slot) * row_bytes, layer.data,
+                    static_cast<std::size_t>(shared_ * row_bytes));
+      }
+  }
+
+  /// Free slots take the next prompts, as many as one pass holds.
+  void admit() {
+    std::vector<std::size_t> admitted;
+    std::int64_t room = pass_options().max_tokens;
+    for (std::size_t slot = 0; slot < slots_.size() && next_prompt_ < prompts_.size(); ++slot) {
+      if (slots_[slot].active) continue;
+      const auto& prompt = prompts_[next_prompt_];
+      const std::int64_t tokens = static_cast<std::int64_t>(prompt.size()) - shared_;
+      if (tokens > room) break;
+      room -= tokens;
+      copy_prefix(slot);
+      append(base(slot), shared_, std::span(prompt).subspan(static_cast<std::size_t>(shared_)));
+      slots_[slot] = {next_prompt_++, static_cast<std::int64_t>(prompt.size()), -1, true};
+      admitted.push_back(slot);
+    }
+    if (admitted.empty()) return;
+    run_pass();
+    take_tokens(admitted);
+  }
+
+  void decode() {
+    std::vector<std::size_t> active;
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+      Sequence& sequence = slots_[slot];
+      if (!sequence.active) continue;
+      append(base(slot), sequence.length++, std::span(&sequence.next, 1));
+      active.push_back(slot);
+    }
+    run_pass();
+    take_tokens(active);
+  }
+
+  void take_tokens(const std::vector<std::size_t>& slots) {
+    const auto vocab = static_cast<std::size_t>(model_.config().vocab_size);
+    for (std::size_t i = 0; i < slots.size() && !cancelled_; ++i) {
+      Sequence& sequence = slots_[slots[i]];
+      Generated& result = results_[sequence.prompt];
+      sequence.next = sample_token(std::span(logits_).subspan(i * vocab, vocab), options_, sequence.prompt,
+                                   result.tokens.size());
+      result.stopped = std::ranges::count(options_.stop, sequence.next) > 0;
+      if (!result.stopped) {
+        result.tokens.push_back(sequence.next);
+        cancelled_ = on_token_ && !on_token_(sequence.prompt, sequence.next);
+      }
+      sequence.active = !result.stopped && static_cast<std::int64_t>(result.tokens.size()) < options_.max_tokens;
+    }
+  }
+
+  const CausalLM& model_;
+  const GenerateOptions& options_;
+  std::span<const std::vector<std::int32_t>> prompts_;
+  const TokenCallback& on_token_;
+  std::int64_t shared_, capacity_;
+  std::vector<Sequence> slots_;
+  Pass pass_;
+  KvCache cache_;
+  Batch batch_;
+  CachePlacement placement_;
+  std::vector<float> logits_;
+  std::vector<Generated> results_;
+  std::size_t next_prompt_ = 0;
+  bool cancelled_ = false;
+};
+
+std::int32_t argmax(std::span<const float> logits) {
+  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+}  // namespace
+
+std::int32_t sample_token(std::span<const float> logits, const GenerateOptions& options, std::uint64_t prompt,
+                          std::uint64_t position) {
+  const std::int32_t best = argmax(logits);
+  FT_CHECK(std::isfinite(logits[static_cast<std::size_t>(best)]), non_finite,
+           "[generate] the logits are not finite; the model or the adapter is damaged");
+  if (options.temperature == 0) return best;
+  std::vector<std::int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto likelier = [&](std::int32_t a, std::int32_t b) {
+    const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
+    return x > y || (x == y && a < b);
+  };
+  const auto keep = options.top_k > 0 ? std::min(order.size(), static_cast<std::size_t>(options.top_k)) : order.size();
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(keep), order.end(), likelier);
+  std::vector<double> weight(keep);
+  double total = 0;
+  for (std::size_t i = 0; i < keep; ++i) {
+    const double logit = logits[static_cast<std::size_t>(order[i])], top = logits[static_cast<std::size_t>(best)];
+    total += weight[i] = std::exp((logit - top) / options.temperature);
+  }
+  double kept = 0;
+  std::size_t count = 0;
+  while (count < keep && (count == 0 || kept < options.top_p * total)) kept += weight[count++];
+  Random random(options.seed, (prompt << 32) | position);
+  double left = kept * (static_cast<double>(random.next_u64() >> 11) * 0x1p-53);
+  for (std::size_t i = 0; i < count; ++i)
+    if ((left -= weight[i]) < 0) return order[i];
+  return order[count - 1];
+}
+
+std::vector<Generated> generate(const CausalLM& model, const LoraAdapter* adapter,
+                                std::span<const std::vector<std::int32_t>> prompts, const GenerateOptions& options,
+                                const TokenCallback& on_token) {
+  check(options);
+  if (prompts.empty()) return {};
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    FT_CHECK(!prompts[i].empty(), invalid_argument, "[generate] prompt ", i, " is empty");
+    const std::int64_t needed = static_cast<std::int64_t>(prompts[i].size()) + options.max_tokens;
+    FT_CHECK(needed <= model.config().max_position_embeddings, invalid_argument, "[generate] prompt ", i, " of ",
+             prompts[i].size(), " tokens and ", options.max_tokens, " new ones need ", needed,
+             " positions, the model has ", model.config().max_position_embeddings);
+  }
+  return Generation(model, adapter, prompts, options, on_token).run();
+}
+
+}  // namespace ftlib

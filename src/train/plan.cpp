@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ftlib/train/plan.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "ftlib/core/parallel.h"
+
+namespace ftlib::inline FTLIB_ABI {
+namespace {
+
+constexpr std::int64_t kScratchBytes = std::int64_t{4} << 20;  // per thread: decoded panels, stacks, malloc's arenas
+
+/// The number behind `key` in a file of /proc, in units of 1,024 bytes; -1 where there is none.
+std::int64_t proc_kib(const char* path, const char* key) {
+  std::int64_t value = -1;
+  if (std::FILE* file = std::fopen(path, "re")) {
+    char line[256];
+    while (value < 0 && std::fgets(line, sizeof line, file))
+      if (std::strncmp(line, key, std::strlen(key)) == 0) value = std::strtoll(line + std::strlen(key), nullptr, 10);
+    std::fclose(file);
+  }
+  return value;
+}
+
+std::int64_t read_limit(const char* path) {
+  std::int64_t value = -1;
+  if (std::FILE* file = std::fopen(path, "re")) {
+    long long number = 0;
+    if (std::fscanf(file, "%lld", &number) == 1) value = number;
+    std::fclose(file);
+  }
+  return value;
+}
+
+std::int64_t available_bytes() {
+  std::int64_t available = std::max<std::int64_t>(proc_kib("/proc/meminfo", "MemAvailable:"), 0) * 1024;
+  const std::int64_t limit = read_limit("/sys/fs/cgroup/memory.max"), used = read_limit("/sys/fs/cgroup/memory.current");
+  if (limit > 0 && used >= 0) available = std::min(available, std::max<std::int64_t>(limit - used, 0));
+  return available;
+}
+
+std::int64_t mib(std::int64_t bytes) { return (bytes + (std::int64_t{1} << 20) - 1) >> 20; }
+
+/// Level 0: everything kept; 1..L: so many layers on plan B; L+1..2L: so many on plan C, the rest on B.
+std::vector<Keep> keep_at(std::int64_t level, std::int64_t layers) {
+  std::vector<Keep> keep(static_cast<std::size_t>(layers), level > layers ? Keep::without_mlp : Keep::gemm_outputs);
+  const Keep lower = level > layers ? Keep::input : Keep::without_mlp;
+  const std::int64_t count = level > layers ? level - layers : level;
+  std::fill_n(keep.begin(), count, lower);
+  return keep;
+}
+
+double linear_parameters(const ModelConfig& config) {
+  double sum = 0;
+  for (int kind = 0; kind < kLinearKinds; ++kind) {
+    const LinearShape shape = linear_shape(config, static_cast<LinearKind>(kind));
+    sum += static_cast<double>(shape.out) * static_cast<double>(shape.in);
+  }
+  return sum * static_cast<double>(config.num_hidden_layers);
+}
+
+double attention_width(const ModelConfig& config) {
+  return static_cast<double>(config.q_size()) * static_cast<double>(config.num_hidden_layers);
+}
+
+}  // namespace
+
+std::int64_t MemoryPlan::layers(Keep what) const noexcept { return std::count(keep.begin(), keep.end(), what); }
+
+MemoryPlan plan_memory(const CausalLM& model, const LoraAdapter& adapter, std::span<const Example> examples,
+                       const TrainOptions& options, std::int64_t budget_bytes, std::int64_t also_fits) {
+  const std::int64_t layers = model.config().num_hidden_layers;
+  std::int64_t longest = also_fits;
+  for (const Example& example : examples) longest = std::max(longest, example.length());
+  const std::int64_t tokens = std::max(Loader(examples, options.loader).max_batch_tokens(), also_fits);
+  MemoryPlan plan;
+  plan.resident_bytes = std::max<std::int64_t>(proc_kib("/proc/self/status", "VmRSS:"), 0) * 1024;
+  plan.budget_bytes = budget_bytes > 0 ? budget_bytes : plan.resident_bytes + available_bytes() / 5 * 4;
+  for (std::int64_t level = 0; level <= 2 * layers; ++level) {
+    plan.keep = keep_at(level, layers);
+    plan.trainer_bytes = Trainer::planned_bytes(model, adapter, options, tokens, longest, plan.keep) +
+                         threads() * kScratchBytes;
+    if (plan.peak_bytes() <= plan.budget_bytes) return plan;
+  }
+  throw Error(Status::invalid_argument,
+              concat("[train] a memory budget of ", mib(plan.budget_bytes), " MiB is too small: this run needs at least ",
+                     mib(plan.peak_bytes()), " MiB (", mib(plan.resident_bytes), " MiB model, tokenizer and records, ",
+                     mib(plan.trainer_bytes), " MiB training); lower --batch-tokens or --max-length, or use --base nf4"));
+}
+
+Work work_of(std::span<const Example> examples) noexcept {
+  Work work;
+  for (const Example& example : examples) {
+    const auto n = static_cast<double>(example.length());
+    work.tokens += example.length();
+    work.supervised_tokens += example.supervised_tokens();
+    work.attention_pairs += n * (n + 1) / 2;
+  }
+  return work;
+}
+
+double forward_flops(const ModelConfig& config, const LoraAdapter* adapter, const Work& work) noexcept {
+  double per_token = 2 * linear_parameters(config);
+  if (adapter)
+    for (const LoraModule& m : adapter->modules) per_token += 2.0 * static_cast<double>(m.r * (m.in + m.out));
+  const double head = 2.0 * static_cast<double>(config.vocab_size * config.hidden_size);
+  return per_token * static_cast<double>(work.tokens) + head * static_cast<double>(work.supervised_tokens) +
+         4 * attention_width(config) * work.attention_pairs;
+}
+
+double training_flops(const ModelConfig& config, const LoraAdapter& adapter, const Work& work) noexcept {
+  double backward = 2 * linear_parameters(config);
+  for (const LoraModule& m : adapter.modules) backward += 4.0 * static_cast<double>(m.r * (m.in + m.out));
+  const double head = 2.0 * static_cast<double>(config.vocab_size * config.hidden_size);
+  return forward_flops(config, &adapter, work) + backward * static_cast<double>(work.tokens) +
+         head * static_cast<double>(work.supervised_tokens) + 10 * attention_width(config) * work.attention_pairs;
+}
+
+}  // namespace ftlib
