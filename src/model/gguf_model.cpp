@@ -166,11 +166,11 @@ ModelConfig model_config_from_gguf(const GgufFile& file) {
   config.rope_theta = reader.positive("rope.freq_base", 10000);
   config.rope_scaling = gguf_scaling(reader);
   config.tie_word_embeddings = true;  // until output.weight is seen
-  const GgufTensor* embedding = file.find_tensor("token_embd.weight");
-  FT_CHECK_FILE(embedding && embedding->shape.size() == 2, mismatch, file.path(), ": token_embd.weight is missing");
-  config.vocab_size = embedding->shape[0];
-  FT_CHECK_FILE(reader.integer("vocab_size", 1, kLargest, config.vocab_size) == config.vocab_size, mismatch, file.path(),
-                ": llama.vocab_size differs from token_embd.weight's ", config.vocab_size, " rows");
+  const GgufTensor* embedding = file.find_tensor("token_embd.weight");  // absent in adapters
+  const std::int64_t rows = embedding && embedding->shape.size() == 2 ? embedding->shape[0] : 0;
+  config.vocab_size = reader.integer("vocab_size", 1, kLargest, rows);
+  FT_CHECK_FILE(config.vocab_size > 0 && (rows == 0 || rows == config.vocab_size), mismatch, file.path(),
+                ": llama.vocab_size is ", config.vocab_size, ", token_embd.weight has ", rows, " rows");
   validate(config, file.path());
   return config;
 }
