@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which modules a target or a pattern means, by PEFT's rules.
 #pragma once
+#include <cmath>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@ namespace ftlib::inline FTLIB_ABI {
 inline constexpr std::string_view kAllLinear = "all-linear";
 inline constexpr std::string_view kHead = "lm_head", kEmbedding = "model.embed_tokens";
 inline constexpr std::uint32_t kTargetSteps = 100'000;
+inline constexpr std::string_view kAlphaRange = "alpha must be 1e-30 to 1e30 in magnitude";
 
 /// The linears of the decoder in the order of the computation; name, layer, kind, out and in are filled.
 std::vector<LoraModule> all_linears(const ModelConfig& model);
@@ -31,6 +33,9 @@ class ModulePattern {
   std::string key_;
   std::optional<Regex> regex_;  // absent where the key can only match itself
 };
+
+/// Scales of valid alphas are finite in f32 and not 0.
+inline bool valid_alpha(double alpha) noexcept { return std::abs(alpha) >= 1e-30 && std::abs(alpha) <= 1e30; }
 
 /// What the targets of a configuration select.
 struct Selection {
