@@ -2,6 +2,8 @@
 // The backend of any CPU: kernels over the compiler's own vectors, Eigen for products.
 #pragma once
 #include "ftlib/ops/backend.h"
+#include "ftlib/ops/kernels/attention.h"
+#include "ftlib/ops/kernels/attention_backward.h"
 #include "ftlib/ops/kernels/convert.h"
 #include "ftlib/ops/kernels/cross_entropy.h"
 #include "ftlib/ops/kernels/dropout.h"
@@ -22,6 +24,8 @@ FTLIB_INLINE const KernelTable& portable_backend() noexcept {
       .matmul = portable_matmul,
       .linear = portable_linear,
       .linear_backward = portable_linear_backward,
+      .attention = kernels::attention<V>,
+      .attention_backward = kernels::attention_backward<V>,
       .rms_norm = kernels::rms_norm<V>,
       .rms_norm_backward = kernels::rms_norm_backward<V>,
       .rope = kernels::rope<V>,

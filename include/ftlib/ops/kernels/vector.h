@@ -7,6 +7,7 @@
 #include "ftlib/core/half.h"
 
 #define FT_ALWAYS_INLINE [[gnu::always_inline]] inline
+#define FT_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace ftlib::inline FTLIB_ABI {
 namespace kernels {
@@ -75,6 +76,16 @@ struct CompilerVector {
     S lane[Lanes];
     store(lane);
     std::memcpy(p, lane, static_cast<std::size_t>(count) * sizeof(S));
+  }
+  /// Units of a panel (kernels/tile.h), moved as they are.
+  FT_ALWAYS_INLINE static CompilerVector load_bits(const float* p) noexcept { return load(p); }
+  FT_ALWAYS_INLINE void store_bits(float* p) const noexcept { store(p); }
+  /// Lane j of vector i becomes lane i of vector j.
+  FT_ALWAYS_INLINE static void transpose(CompilerVector (&x)[Lanes]) noexcept {
+    float block[Lanes][Lanes];
+    for (int i = 0; i < Lanes; ++i) x[i].store(block[i]);
+    for (int i = 0; i < Lanes; ++i)
+      for (int j = 0; j < Lanes; ++j) x[i].v[j] = block[j][i];
   }
 
   FT_ALWAYS_INLINE friend CompilerVector operator+(CompilerVector a, CompilerVector b) noexcept { return {a.v + b.v}; }
