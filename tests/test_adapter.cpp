@@ -237,6 +237,29 @@ TEST_CASE("a GGUF adapter of one scale holds the very numbers and states alpha a
   CHECK(same_parameters(file.adapter, load_adapter(out / "a.gguf", model).adapter));
 }
 
+TEST_CASE("llama.cpp's own conversion of a PEFT adapter loads as that adapter and holds the very tensors that ours does") {
+  for (const std::string name : {"plain", "rich"}) {
+    const ModelConfig model = tiny_config(name);
+    const AdapterFile peft = load_adapter(tiny_llama(name + "/adapter"), model);
+    CHECK(same_parameters(peft.adapter, load_adapter(tiny_llama(name + "/adapter.gguf"), model).adapter));
+    const TemporaryFolder out;
+    save_gguf_adapter(out / "a.gguf", peft.adapter, {}, model);
+    const GgufFile ours(out / "a.gguf"), theirs(tiny_llama(name + "/adapter.gguf"));
+    CHECK(ours.tensors().size() == theirs.tensors().size());
+    for (const std::string key : {"general.architecture", "general.type", "adapter.type", "adapter.lora.alpha"})
+      CHECK(ours.at(key) == theirs.at(key));
+    for (const GgufTensor& tensor : theirs.tensors()) {
+      const GgufTensor* same = ours.find_tensor(tensor.name);
+      REQUIRE(same != nullptr);
+      CHECK(describe(*same) == describe(tensor));
+      std::string a(static_cast<std::size_t>(tensor.bytes), '\0'), b = a;
+      ours.read(*same, a.data());
+      theirs.read(tensor, b.data());
+      CHECK(a == b);
+    }
+  }
+}
+
 TEST_CASE("the digest of an adapter is of what it computes") {
   const ModelConfig model = tiny_config("plain");
   LoraAdapter adapter = patterned(model, false);

