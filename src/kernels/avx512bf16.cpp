@@ -12,6 +12,7 @@ constexpr KernelTable kTable{
     .matmul = avx512_matmul,
     .linear = avx512_linear,
     .linear_backward = avx512_linear_backward,
+    .nf4_quantize = avx512_nf4_quantize,
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 // NF4 quantisation, bit-equal to bitsandbytes' CPU result: codes and absmax for f32, bf16 and f16 input.
 // Dettmers et al., "QLoRA", 2023, section 3 and appendix E.
 #pragma once
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "ftlib/core/tensor.h"
@@ -19,8 +21,16 @@ struct Nf4QuantizeArgs {
   TensorView codes, absmax;
 };
 
-/// Throws Error{invalid_argument} on sizes that do not fit. Thread-safe. NaN and infinity are the caller's to refuse.
+/// Throws Error{invalid_argument} on sizes that do not fit. Thread-safe. NaN and infinity are the caller's to refuse: NaN
+/// becomes code 0 and no part of absmax. A value goes up only above its threshold, so a tie takes the lower code; a whole
+/// block multiplies by 1 / absmax, the partial last one divides by it and stores at least kNf4Smallest.
 void nf4_quantize(const Nf4QuantizeArgs& args);
+
+/// What divides a block whose absmax is smaller: its reciprocal is finite.
+inline constexpr float kNf4Smallest = 1e-38f;
+
+/// Between code and code + 1: the midpoint of their values, in f32.
+constexpr float nf4_threshold(int code) noexcept { return (kNf4Values[code] + kNf4Values[code + 1]) / 2; }
 
 /// Double quantisation: offset = mean(absmax), then absmax - offset in blocks of 256 with the signed 8-bit dynamic map,
 /// exact nearest (QLoRA, section 3).
@@ -41,6 +51,30 @@ const float* dynamic_map(bool is_signed) noexcept;
 
 /// The code of the exact nearest value of `map`, the lower code on a tie; 0 maps to an exact 0.
 std::uint8_t nearest_code(const float* map, float value) noexcept;
+
+/// The definition of nf4_quantize; the last backend.
+namespace reference {
+
+template <class T>
+void nf4_quantize(const T* values, std::int64_t n, std::int64_t block_size, std::uint8_t* codes, float* absmax) {
+  for (std::int64_t i = 0; i < n / 2 + n % 2; ++i) codes[i] = 0x77;
+  for (std::int64_t first = 0; first < n; first += block_size, ++absmax) {
+    const bool whole = first + block_size <= n;
+    const std::int64_t end = whole ? first + block_size : n;
+    float widest = 0;
+    for (std::int64_t i = first; i < end; ++i) widest = std::max(widest, std::fabs(to_float(values[i])));
+    const float divisor = std::max(widest, kNf4Smallest);
+    *absmax = whole ? widest : divisor;
+    for (std::int64_t i = first; i < end; ++i) {
+      const float x = whole ? to_float(values[i]) * (1 / divisor) : to_float(values[i]) / divisor;
+      int code = 0;
+      while (code < 15 && x > nf4_threshold(code)) ++code;
+      codes[i / 2] = static_cast<std::uint8_t>(i % 2 == 0 ? (codes[i / 2] & 15) | code << 4 : (codes[i / 2] & 240) | code);
+    }
+  }
+}
+
+}  // namespace reference
 
 }  // namespace ftlib
 

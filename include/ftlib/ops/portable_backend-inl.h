@@ -8,6 +8,7 @@
 #include "ftlib/ops/kernels/cross_entropy.h"
 #include "ftlib/ops/kernels/dropout.h"
 #include "ftlib/ops/kernels/embedding.h"
+#include "ftlib/ops/kernels/nf4.h"
 #include "ftlib/ops/kernels/rms_norm.h"
 #include "ftlib/ops/kernels/rope.h"
 #include "ftlib/ops/kernels/swiglu.h"
@@ -35,6 +36,7 @@ FTLIB_INLINE const KernelTable& portable_backend() noexcept {
       .cross_entropy = kernels::cross_entropy<V>,
       .dropout = kernels::dropout,
       .convert = kernels::convert<V>,
+      .nf4_quantize = kernels::nf4_quantize<V>,
   };
   return table;
 }

@@ -7,6 +7,7 @@
 #include "ftlib/ops/cross_entropy.h"
 #include "ftlib/ops/dropout.h"
 #include "ftlib/ops/embedding.h"
+#include "ftlib/ops/nf4.h"
 #include "ftlib/ops/reference_gemm-inl.h"
 #include "ftlib/ops/rms_norm.h"
 #include "ftlib/ops/rope.h"
@@ -99,6 +100,16 @@ inline Status run_convert(const ConvertArgs& a) noexcept {
   });
 }
 
+inline Status run_nf4_quantize(const Nf4QuantizeArgs& a) noexcept {
+  const auto run = [&]<class T>(const T* values) {
+    nf4_quantize(values, a.values.numel(), a.block_size, data_as<std::uint8_t>(a.codes), data_as<float>(a.absmax));
+    return Status::ok;
+  };
+  if (a.values.dtype == DType::f32) return run(data_as<float>(a.values));
+  if (a.values.dtype == DType::bf16) return run(data_as<bf16>(a.values));
+  return run(data_as<f16>(a.values));
+}
+
 }  // namespace reference
 
 namespace detail {
@@ -121,6 +132,7 @@ FTLIB_INLINE const KernelTable& reference_backend() noexcept {
       .cross_entropy = reference::run_cross_entropy,
       .dropout = reference::run_dropout,
       .convert = reference::run_convert,
+      .nf4_quantize = reference::run_nf4_quantize,
   };
   return table;
 }

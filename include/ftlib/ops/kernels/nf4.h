@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cmath>
+
+#include "ftlib/core/parallel.h"
+#include "ftlib/ops/kernels/vector.h"
+#include "ftlib/ops/nf4.h"
+
+namespace ftlib::inline FTLIB_ABI {
+namespace kernels {
+
+/// [-1, 1) cut in 32 buckets so narrow that each holds one threshold at most: a code is the bucket's first code, plus
+/// one above its threshold. No threshold lies within rounding of a bucket's edge.
+struct Nf4Buckets {
+  std::uint8_t first[32];
+  float threshold[32];
+};
+inline constexpr Nf4Buckets kNf4Buckets = [] {
+  Nf4Buckets buckets{};
+  for (int bucket = 0; bucket < 32; ++bucket) {
+    const float low = static_cast<float>(bucket) / 16 - 1, high = low + 1.0f / 16;
+    buckets.first[bucket] = 0, buckets.threshold[bucket] = 2;
+    for (int code = 0; code < 15; ++code) {
+      const float threshold = nf4_threshold(code);
+      if (threshold < low)
+        ++buckets.first[bucket];
+      else if (threshold < high)
+        buckets.threshold[bucket] = threshold;
+    }
+  }
+  return buckets;
+}();
+inline constexpr float kBelowOne = 0x1.fffffcp-1f;  ///< in the last bucket; its code is that of 1.0
+
+FT_ALWAYS_INLINE int nf4_code(float x) noexcept {
+  x = x > -1 ? x : -1;
+  x = x < kBelowOne ? x : kBelowOne;
+  const int bucket = static_cast<int>((x + 1) * 16);
+  return kNf4Buckets.first[bucket] + (x > kNf4Buckets.threshold[bucket]);
+}
+
+/// V tells apart the copies of different instruction sets.
+template <class V, class T>
+float nf4_absmax_of(const T* values, std::int64_t n) noexcept {
+  float lanes[8] = {};
+  const auto take = [&](std::int64_t i, std::int64_t lane) {
+    const float size = std::fabs(to_float(values[i]));
+    lanes[lane] = size > lanes[lane] ? size : lanes[lane];
+  };
+  std::int64_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (std::int64_t k = 0; k < 8; ++k) take(i + k, k);
+  for (; i < n; ++i) take(i, 0);
+  for (int k = 1; k < 8; ++k) lanes[0] = lanes[k] > lanes[0] ? lanes[k] : lanes[0];
+  return lanes[0];
+}
+
+template <class V, class T>
+float nf4_quantize_block(const T* values, std::int64_t n, bool whole, std::uint8_t* codes) noexcept {
+  const float absmax = nf4_absmax_of<V>(values, n), divisor = absmax > kNf4Smallest ? absmax : kNf4Smallest;
+  const float inverse = 1.0f / divisor;
+  const auto code = [&](std::int64_t i) {
+    const float value = to_float(values[i]);
+    return nf4_code(whole ? value * inverse : value / divisor);
+  };
+  for (std::int64_t i = 0; i + 1 < n; i += 2) codes[i / 2] = static_cast<std::uint8_t>(code(i) << 4 | code(i + 1));
+  if (n % 2 != 0) codes[n / 2] = static_cast<std::uint8_t>(code(n - 1) << 4 | nf4_code(0));
+  return whole ? absmax : divisor;
+}
+
+/// `whole_block(values, block_size, codes)` quantises one whole block and returns its absmax.
+template <class V, class T, class WholeBlock>
+void nf4_quantize_blocks(const Nf4QuantizeArgs& args, WholeBlock&& whole_block) noexcept {
+  const std::int64_t n = args.values.numel(), size = args.block_size, grain = std::int64_t{65536} / size;
+  parallel_ranges((n + size - 1) / size, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t block = begin; block < end; ++block) {
+      const std::int64_t first = block * size;
+      const T* values = data_as<T>(args.values) + first;
+      std::uint8_t* codes = data_as<std::uint8_t>(args.codes) + first / 2;
+      data_as<float>(args.absmax)[block] =
+          first + size <= n ? whole_block(values, size, codes) : nf4_quantize_block<V>(values, n - first, false, codes);
+    }
+  });
+}
+
+template <class V>
+Status nf4_quantize(const Nf4QuantizeArgs& args) noexcept {
+  const auto whole_block = [](const auto* values, std::int64_t n, std::uint8_t* codes) {
+    return nf4_quantize_block<V>(values, n, true, codes);
+  };
+  if (args.values.dtype == DType::f32) nf4_quantize_blocks<V, float>(args, whole_block);
+  if (args.values.dtype == DType::bf16) nf4_quantize_blocks<V, bf16>(args, whole_block);
+  if (args.values.dtype == DType::f16) nf4_quantize_blocks<V, f16>(args, whole_block);
+  return Status::ok;
+}
+
+}  // namespace kernels
+}  // namespace ftlib::inline FTLIB_ABI

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// 32 elements at a time: bucket, threshold and first code come from registers, two tables of 32 entries.
+#include <immintrin.h>
+
+#include "ftlib/ops/kernels/nf4.h"
+#include "kernels/backends.h"
+
+namespace ftlib::inline FTLIB_ABI {
+namespace kernels {
+namespace {
+
+struct Avx512;
+
+__m512 load16(const float* p) noexcept { return _mm512_loadu_ps(p); }
+__m512 load16(const bf16* p) noexcept {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
+__m512 load16(const f16* p) noexcept {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+
+template <class T>
+float absmax_of(const T* values, std::int64_t n) noexcept {
+  __m512 one = _mm512_setzero_ps(), two = one;
+  for (std::int64_t i = 0; i < n; i += 32) {  // of NaN and a number, max takes its second argument
+    one = _mm512_max_ps(_mm512_abs_ps(load16(values + i)), one);
+    two = _mm512_max_ps(_mm512_abs_ps(load16(values + i + 16)), two);
+  }
+  return _mm512_reduce_max_ps(_mm512_max_ps(one, two));
+}
+
+class Encoder {
+ public:
+  explicit Encoder(float inverse) noexcept : inverse_(_mm512_set1_ps(inverse)) {}
+
+  /// 32 values at `x` become 16 bytes of codes.
+  template <class T>
+  void run(const T* x, std::uint8_t* codes) const noexcept {
+    __mmask16 up[2];
+    const __m128i low = buckets(x, up[0]), high = buckets(x + 16, up[1]);
+    const __m256i bucket = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    const __m256i first = _mm256_permutexvar_epi8(bucket, first_);
+    const auto both =
+        static_cast<__mmask32>(static_cast<std::uint32_t>(up[0]) | static_cast<std::uint32_t>(up[1]) << 16);
+    const __m256i code = _mm256_mask_add_epi8(first, both, first, _mm256_set1_epi8(1));
+    // Even elements times 16 plus odd ones: a byte in each 16-bit lane.
+    const __m256i pairs = _mm256_maddubs_epi16(code, _mm256_set1_epi16(0x0110));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), _mm256_cvtepi16_epi8(pairs));
+  }
+
+ private:
+  /// Buckets of 16 values as bytes; `up` tells which of them exceed their bucket's threshold.
+  template <class T>
+  __m128i buckets(const T* x, __mmask16& up) const noexcept {
+    __m512 v = _mm512_mul_ps(load16(x), inverse_);
+    v = _mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(-1)), _mm512_set1_ps(kBelowOne));
+    const __m512 sixteen = _mm512_set1_ps(16);  // 16 v + 16 rounds as (v + 1) * 16 does
+    const __m512i bucket = _mm512_cvttps_epi32(_mm512_fmadd_ps(v, sixteen, sixteen));
+    up = _mm512_cmp_ps_mask(v, _mm512_permutex2var_ps(low_, bucket, high_), _CMP_GT_OQ);
+    return _mm512_cvtepi32_epi8(bucket);
+  }
+
+  __m512 inverse_;
+  __m512 low_ = _mm512_loadu_ps(kNf4Buckets.threshold), high_ = _mm512_loadu_ps(kNf4Buckets.threshold + 16);
+  __m256i first_ = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kNf4Buckets.first));
+};
+
+template <class T>
+float quantize_block(const T* values, std::int64_t n, std::uint8_t* codes) noexcept {
+  const float absmax = absmax_of(values, n);
+  const Encoder encoder(1.0f / (absmax > kNf4Smallest ? absmax : kNf4Smallest));
+  for (std::int64_t i = 0; i < n; i += 32) encoder.run(values + i, codes + i / 2);
+  return absmax;
+}
+
+}  // namespace
+
+Status avx512_nf4_quantize(const Nf4QuantizeArgs& args) noexcept {
+  if (args.values.dtype == DType::f32) nf4_quantize_blocks<Avx512, float>(args, quantize_block<float>);
+  if (args.values.dtype == DType::bf16) nf4_quantize_blocks<Avx512, bf16>(args, quantize_block<bf16>);
+  if (args.values.dtype == DType::f16) nf4_quantize_blocks<Avx512, f16>(args, quantize_block<f16>);
+  return Status::ok;
+}
+
+}  // namespace kernels
+}  // namespace ftlib::inline FTLIB_ABI
