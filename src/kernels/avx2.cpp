@@ -1,4 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "ftlib/ops/kernels/convert.h"
+#include "ftlib/ops/kernels/cross_entropy.h"
+#include "ftlib/ops/kernels/embedding.h"
+#include "ftlib/ops/kernels/rms_norm.h"
+#include "ftlib/ops/kernels/rope.h"
+#include "ftlib/ops/kernels/swiglu.h"
+#include "kernels/attention_kernels.h"
+#include "kernels/avx2_vector.h"
 #include "kernels/backends.h"
 #include "kernels/gemm_kernels.h"
 
@@ -6,12 +14,24 @@ namespace ftlib::inline FTLIB_ABI {
 namespace kernels {
 namespace {
 
+using V = Avx2Vector;
+
 constexpr KernelTable kTable{
     .name = "avx2",
     .available = cpu_has_avx2,
     .matmul = avx2_matmul,
     .linear = avx2_linear,
     .linear_backward = avx2_linear_backward,
+    .attention = avx2_attention,
+    .attention_backward = avx2_attention_backward,
+    .rms_norm = rms_norm<V>,
+    .rms_norm_backward = rms_norm_backward<V>,
+    .rope = rope<V>,
+    .swiglu = swiglu<V>,
+    .swiglu_backward = swiglu_backward<V>,
+    .embedding = embedding<V>,
+    .cross_entropy = cross_entropy<V>,
+    .convert = convert<V>,
 };
 
 }  // namespace

@@ -96,9 +96,12 @@ struct CompilerVector {
   FT_ALWAYS_INLINE friend CompilerVector fma(CompilerVector a, CompilerVector b, CompilerVector c) noexcept {
     return {a.v * b.v + c.v};
   }
-  /// The larger; b where either is NaN.
+  /// The larger and the smaller; b where either is NaN.
   FT_ALWAYS_INLINE friend CompilerVector max(CompilerVector a, CompilerVector b) noexcept {
     return {a.v > b.v ? a.v : b.v};
+  }
+  FT_ALWAYS_INLINE friend CompilerVector min(CompilerVector a, CompilerVector b) noexcept {
+    return {a.v < b.v ? a.v : b.v};
   }
   /// x < limit ? replacement : value
   FT_ALWAYS_INLINE friend CompilerVector if_less(CompilerVector x, CompilerVector limit, CompilerVector replacement,
@@ -112,9 +115,13 @@ struct CompilerVector {
     for (std::int64_t i = count > 0 ? count : 0; i < Lanes; ++i) lane[i] = fill;
     return load(lane);
   }
-  /// x * 2^n for the n that adding kRoundToInteger left in the low bits of `shifted`; -126 <= n <= 127.
-  FT_ALWAYS_INLINE CompilerVector scale_by_power(CompilerVector shifted) const noexcept {
-    return {v * reinterpret_cast<Float>((reinterpret_cast<Int>(shifted.v) << 23) + (127 << 23))};
+  /// The nearest integer, |x| < 2^22: adding 1.5 * 2^23 leaves no room for a fraction.
+  FT_ALWAYS_INLINE CompilerVector rounded() const noexcept { return {(v + 12582912.0f) - 12582912.0f}; }
+  /// x * 2^n for an integer n, -126 <= n <= 127 (any n where kScalesFreely).
+  static constexpr bool kScalesFreely = false;
+  FT_ALWAYS_INLINE CompilerVector scaled(CompilerVector n) const noexcept {
+    const Int exponent = __builtin_convertvector(n.v, Int) + 127;
+    return {v * reinterpret_cast<Float>(exponent << 23)};
   }
 
   /// Sums and maxima over lanes in a fixed tree.

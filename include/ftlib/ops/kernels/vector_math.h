@@ -35,9 +35,6 @@ FT_ALWAYS_INLINE float sum_of(std::int64_t n, Term&& term) noexcept {
   return reduce<V>(n, V::set(0), term, [](V a, V b) { return a + b; }).sum();
 }
 
-/// Adding this to |x| < 2^22 rounds x to an integer, which then stands in the low bits.
-inline constexpr float kRoundToInteger = 12582912.0f;
-
 /// 2^r for |r| <= 1/2, relative error 3e-9 before rounding (minimax, 2^0 = 1 exactly).
 template <class V>
 FT_ALWAYS_INLINE V exp2_fraction(V r) noexcept {
@@ -49,27 +46,29 @@ FT_ALWAYS_INLINE V exp2_fraction(V r) noexcept {
   return fma(p, r, V::set(1));
 }
 
+/// x within [low, high]; NaN stays NaN. Where the machine scales by any power, the lower bound is left to the caller.
+template <class V>
+FT_ALWAYS_INLINE V bounded(V x, float low, float high) noexcept {
+  const V below = min(V::set(high), x);
+  if constexpr (V::kScalesFreely) return below;
+  else return max(V::set(low), below);
+}
+
 /// 2^x; 0 below -126 (so for -infinity), 2^127 above 127; NaN stays NaN.
 template <class V>
 FT_ALWAYS_INLINE V exp2(V x) noexcept {
-  const V low = V::set(-126), high = V::set(127);
-  const V bounded = if_less(x, low, low, if_less(high, x, high, x));
-  const V shifted = bounded + V::set(kRoundToInteger);
-  const V power = exp2_fraction(bounded - (shifted - V::set(kRoundToInteger))).scale_by_power(shifted);
-  return if_less(x, low, V::set(0), power);
+  const V at = bounded(x, -126, 127), n = at.rounded();
+  return if_less(x, V::set(-126), V::set(0), exp2_fraction(at - n).scaled(n));
 }
 
-/// e^x in the same bounds. log2(e) in two parts keeps large |x| exact to 2 units in the last place.
+/// e^x in the same bounds. ln 2 in two parts keeps large |x| exact to 2 units in the last place.
 template <class V>
 FT_ALWAYS_INLINE V exp(V x) noexcept {
-  const V low = V::set(-87.33654f), high = V::set(88.02969f);
-  const V bounded = if_less(x, low, low, if_less(high, x, high, x));
-  const V shifted = fma(bounded, V::set(1.44269502f), V::set(kRoundToInteger));
-  const V n = shifted - V::set(kRoundToInteger);
+  constexpr float kLow = -87.33654f, kHigh = 88.02969f, kLog2E = 1.44269502f;
+  const V at = bounded(x, kLow, kHigh), n = (at * V::set(kLog2E)).rounded();
   // ln 2 = 0.693359375 (9 bits, so n times it is exact) - 2.12194440e-4
-  const V rest = fma(n, V::set(2.12194440e-4f), fma(n, V::set(-0.693359375f), bounded));
-  const V power = exp2_fraction(rest * V::set(1.44269502f)).scale_by_power(shifted);
-  return if_less(x, low, V::set(0), power);
+  const V rest = fma(n, V::set(2.12194440e-4f), fma(n, V::set(-0.693359375f), at));
+  return if_less(x, V::set(kLow), V::set(0), exp2_fraction(rest * V::set(kLog2E)).scaled(n));
 }
 
 /// 1 / (1 + e^-x)
