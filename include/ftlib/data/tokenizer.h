@@ -31,16 +31,11 @@
 #include <vector>
 
 #include "ftlib/core/error.h"
+#include "ftlib/data/byte_span.h"
 
 namespace ftlib::inline FTLIB_ABI {
 
 class GgufFile;
-
-/// Half-open range of bytes of the encoded text.
-struct ByteSpan {
-  std::int64_t begin = 0, end = 0;
-  bool operator==(const ByteSpan&) const = default;
-};
 
 /// ids    [n]  token ids
 /// spans  [n]  the bytes each token stands for; they ascend and cover the text, except bytes that give no token. A token
