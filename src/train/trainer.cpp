@@ -154,7 +154,7 @@ std::string Trainer::non_finite_text(double loss) const {
 
 void Trainer::update(double lr, double factor) {
   AdamWOptions adamw = options_.adamw;
-  adamw.lr = static_cast<float>(lr);
+  adamw.lr = lr;
   std::vector<AdamWTensor> tensors;
   std::vector<AdamW8bitTensor> quantized;
   const auto* parameters = adapter_.parameters.as<float>();
@@ -189,7 +189,7 @@ StepReport Trainer::step() {
     report.supervised_tokens += batch.supervised_tokens();
     weights += batch.weight_sum();
   }
-  report.lr = double{options_.adamw.lr} * schedule_factor(options_.schedule, step_ + 1, warmup_steps_, total_steps_);
+  report.lr = options_.adamw.lr * schedule_factor(options_.schedule, step_ + 1, warmup_steps_, total_steps_);
   const double sum = weights > 0 ? accumulate(batches, weights) : 0;
   report.loss = weights > 0 ? sum / weights : 0;
   std::vector<std::span<const float>> gradients;

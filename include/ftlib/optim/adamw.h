@@ -10,8 +10,9 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
+/// In double, as torch keeps them: 1 - beta2 of a float beta2 is off by 1e-5.
 struct AdamWOptions {
-  float lr = 2e-4f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 0;
+  double lr = 2e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
 };
 
 /// One parameter tensor with its gradient and f32 states, all [n], f32.
@@ -23,15 +24,18 @@ struct AdamWTensor {
   std::int64_t n;
 };
 
-/// One step, numbered from 1; torch.optim.AdamW's arithmetic: p -= lr * weight_decay * p, then
-/// p -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps).
+/// One step, numbered from 1, in torch.optim.AdamW's order of operations:
+///   p *= 1 - lr * weight_decay;  m += (g - m) * (1 - beta1);  v = v * beta2 + g * g * (1 - beta2)
+///   p -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
+/// Factors of the whole step are made in double and rounded once. Throws Error{invalid_argument} on step < 1.
 /// Thread-safe for disjoint tensors; every result depends on its own element only.
 void adamw_step(std::span<const AdamWTensor> tensors, const AdamWOptions& options, std::int64_t step,
                 float gradient_scale = 1);
 
 /// The same with states in 8 bits: blocks of 256 elements, absmax f32 a block, codes into dynamic_map (signed for the
-/// first moment, unsigned for the second), exact nearest and exact zero. The caller keeps tensors under 4,096 elements
-/// in f32, as bitsandbytes does.
+/// first moment, unsigned for the second). The step is made with the unrounded moments, which are then rounded to the
+/// exact nearest code; 0 stays an exact 0. States start as zeros in codes and absmax. The caller keeps tensors under
+/// 4,096 elements in f32, as bitsandbytes does.
 struct AdamW8bitTensor {
   float* parameter;
   const float* gradient;
@@ -50,3 +54,7 @@ double global_norm(std::span<const std::span<const float>> gradients);
 float clip_factor(double norm, double max_norm) noexcept;
 
 }  // namespace ftlib
+
+#ifdef FTLIB_HEADER_ONLY
+#include "ftlib/optim/adamw-inl.h"
+#endif

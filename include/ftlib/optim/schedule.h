@@ -31,7 +31,7 @@ inline double schedule_factor(Schedule schedule, std::int64_t step, std::int64_t
   const double progress = static_cast<double>(at - warmup) / span;
   switch (schedule) {
     case Schedule::constant: return 1;
-    case Schedule::linear: return progress < 1 ? 1 - progress : 0;
+    case Schedule::linear: return at < total ? static_cast<double>(total - at) / span : 0;
     case Schedule::cosine: break;
   }
   const double value = 0.5 * (1 + std::cos(3.14159265358979323846 * progress));

@@ -103,6 +103,11 @@ struct CompilerVector {
   FT_ALWAYS_INLINE friend CompilerVector min(CompilerVector a, CompilerVector b) noexcept {
     return {a.v < b.v ? a.v : b.v};
   }
+  FT_ALWAYS_INLINE CompilerVector root() const noexcept {
+    CompilerVector x;
+    for (int i = 0; i < Lanes; ++i) x.v[i] = __builtin_sqrtf(v[i]);
+    return x;
+  }
   /// x < limit ? replacement : value
   FT_ALWAYS_INLINE friend CompilerVector if_less(CompilerVector x, CompilerVector limit, CompilerVector replacement,
                                                  CompilerVector value) noexcept {
