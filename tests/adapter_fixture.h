@@ -13,7 +13,9 @@
 #include "ftlib/io/safetensors.h"
 #include "ftlib/model/adapter.h"
 
-inline std::string tiny_llama(const std::string& name) { return std::string(FTLIB_TESTS_DIR "/golden/tiny_llama/") + name; }
+inline std::string tiny_llama(const std::string& name) {
+  return std::string(FTLIB_TESTS_DIR "/golden/tiny_llama/") + name;
+}
 
 inline ftlib::ModelConfig tiny_config(const std::string& model) {
   const std::string path = tiny_llama(model) + "/config.json";

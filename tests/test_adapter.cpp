@@ -41,8 +41,8 @@ std::vector<double> delta(const LoraModule& module) {
   for (std::int64_t i = 0; i < module.out; ++i)
     for (std::int64_t k = 0; k < module.r; ++k)
       for (std::int64_t j = 0; j < module.in; ++j)
-        result[static_cast<std::size_t>(i * module.in + j)] += double{module.scale} * double{module.b[i * module.r + k]} *
-                                                               double{module.a[k * module.in + j]};
+        result[static_cast<std::size_t>(i * module.in + j)] +=
+            double{module.scale} * double{module.b[i * module.r + k]} * double{module.a[k * module.in + j]};
   return result;
 }
 
@@ -175,7 +175,8 @@ TEST_CASE("a target regex is kept where Python reads it alike, and spelled out w
     return dump_json(parse_json(read_file(out / "adapter_config.json"), "config").at("target_modules", ""));
   };
   CHECK(written(R"(model\.layers\.\d+\.(?:mlp)\.up_proj)") == R"("model\\.layers\\.\\d+\\.(?:mlp)\\.up_proj")");
-  CHECK(written(R"(\Qmodel.layers.\E.\.mlp\.up_proj)") == R"(["model.layers.0.mlp.up_proj","model.layers.1.mlp.up_proj"])");
+  CHECK(written(R"(\Qmodel.layers.\E.\.mlp\.up_proj)") ==
+        R"(["model.layers.0.mlp.up_proj","model.layers.1.mlp.up_proj"])");
   CHECK(written(R"(.*+(?<=mlp\.up_proj))") == R"(["model.layers.0.mlp.up_proj","model.layers.1.mlp.up_proj"])");
 }
 
@@ -197,7 +198,11 @@ TEST_CASE("exclude_modules, layers_to_transform and layers_pattern choose module
   CHECK(loads([](Json& c) { c["layers_to_transform"] = 1; }, layer_1) == 7);
   CHECK(loads([](Json& c) { c["layers_to_transform"] = 1, c["layers_pattern"] = "layers"; }, layer_1) == 7);
   CHECK(loads([](Json& c) { c["exclude_modules"] = R"(.*\.mlp\..*)"; }, no_mlp) == 8);
-  CHECK(loads([](Json& c) { c["exclude_modules"] = Json::Array{"gate_proj", "up_proj", "mlp.down_proj"}; }, no_mlp) == 8);
+  CHECK(loads(
+            [](Json& c) {
+              c["exclude_modules"] = Json::Array{"gate_proj", "up_proj", "mlp.down_proj"};
+            },
+            no_mlp) == 8);
   const auto everything = [](const std::string&) { return true; };
   CHECK_THROWS_WITH_AS(loads([](Json& c) { c["layers_to_transform"] = 1; }, everything),
                        doctest::Contains("does not select model.layers.0.self_attn.q_proj"), Error);
@@ -237,7 +242,8 @@ TEST_CASE("a GGUF adapter of one scale holds the very numbers and states alpha a
   CHECK(same_parameters(file.adapter, load_adapter(out / "a.gguf", model).adapter));
 }
 
-TEST_CASE("llama.cpp's own conversion of a PEFT adapter loads as that adapter and holds the very tensors that ours does") {
+TEST_CASE(
+    "llama.cpp's own conversion of a PEFT adapter loads as that adapter and holds the very tensors that ours does") {
   for (const std::string name : {"plain", "rich"}) {
     const ModelConfig model = tiny_config(name);
     const AdapterFile peft = load_adapter(tiny_llama(name + "/adapter"), model);

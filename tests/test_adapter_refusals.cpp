@@ -121,7 +121,8 @@ TEST_CASE("adapter refusals: NaN and Infinity as JSON literals") {
     const std::string key = "\"lora_alpha\":12";
     text.replace(text.find(key), key.size(), "\"lora_alpha\":" + literal);
     write_file_atomic(folder / "adapter_config.json", text);
-    CHECK_THROWS_WITH_AS(load_adapter(folder.path(), tiny_config("plain")), doctest::Contains("adapter_config.json"), Error);
+    CHECK_THROWS_WITH_AS(load_adapter(folder.path(), tiny_config("plain")), doctest::Contains("adapter_config.json"),
+                         Error);
   }
 }
 
@@ -157,13 +158,15 @@ TEST_CASE("adapter refusals: fields of PEFT that change the computation, by name
       {"fan_in_fan_out", Reason::unsupported, "fan_in_fan_out", set("fan_in_fan_out", true)},
       {"modules_to_save", Reason::unsupported, "modules_to_save", set("modules_to_save", Json::Array{"lm_head"})},
       {"tokens", Reason::unsupported, "trainable_token_indices", set("trainable_token_indices", Json::Array{1, 2})},
-      {"replication", Reason::unsupported, "layer_replication", set("layer_replication", Json::Array{Json::Array{0, 2}})},
+      {"replication", Reason::unsupported, "layer_replication",
+       set("layer_replication", Json::Array{Json::Array{0, 2}})},
       {"parameters", Reason::unsupported, "target_parameters", set("target_parameters", Json::Array{"experts"})},
       {"alora", Reason::unsupported, "alora_invocation_tokens", set("alora_invocation_tokens", Json::Array{1})},
       {"bdlora", Reason::unsupported, "use_bdlora", set("use_bdlora", Json::Object{{"n", 1}})},
       {"tying", Reason::unsupported, "ensure_weight_tying", set("ensure_weight_tying", true)},
       {"megatron", Reason::unsupported, "megatron_config", set("megatron_config", Json::Object{{"n", 1}})},
-      {"pissa", Reason::unsupported, "init_lora_weights: \"pissa\" rewrites the base", set("init_lora_weights", "pissa")},
+      {"pissa", Reason::unsupported, "init_lora_weights: \"pissa\" rewrites the base",
+       set("init_lora_weights", "pissa")},
       {"a later field", Reason::unsupported, "use_quantum: true is not supported", set("use_quantum", true)},
       {"control characters", Reason::unsupported, "\\x1b", set("x\x1b[31m", true)},
   };
@@ -190,23 +193,31 @@ TEST_CASE("adapter refusals: tensors") {
        [](RawAdapter& raw) { raw.tensors.erase(kA), raw.tensors.erase(kB); }},
       {"no tensors", Reason::mismatch, "holds no adapter tensors", [](RawAdapter& raw) { raw.tensors.clear(); }},
       {"ranks of A and B differ", Reason::mismatch, "has rank 4", reshape(kB, {32, 5})},
-      {"rank is not r", Reason::mismatch, "has rank 4 in adapter_model.safetensors, 8 by adapter_config.json", set("r", 8)},
-      {"rank is not the pattern's", Reason::mismatch, "q_proj has rank 4", set("rank_pattern", Json::Object{{"q_proj", 2}})},
+      {"rank is not r", Reason::mismatch, "has rank 4 in adapter_model.safetensors, 8 by adapter_config.json",
+       set("r", 8)},
+      {"rank is not the pattern's", Reason::mismatch, "q_proj has rank 4",
+       set("rank_pattern", Json::Object{{"q_proj", 2}})},
       {"rank 0", Reason::range, "has rank 0",
-       [](RawAdapter& raw) { reshape(kA, {0, 32})(raw), reshape(kB, {32, 0})(raw); }},
+       [](RawAdapter& raw) {
+         reshape(kA, {0, 32})(raw), reshape(kB, {32, 0})(raw);
+       }},
       {"in differs", Reason::mismatch, "[4, 33], want [r, 32] for the base's [32, 32]", reshape(kA, {4, 33})},
       {"out differs", Reason::mismatch, "[31, 4], want [32, r]", reshape(kB, {31, 4})},
       {"transposed", Reason::mismatch, "both are transposed",
-       [](RawAdapter& raw) { reshape(kA, {32, 4})(raw), reshape(kB, {4, 32})(raw); }},
+       [](RawAdapter& raw) {
+         reshape(kA, {32, 4})(raw), reshape(kB, {4, 32})(raw);
+       }},
       {"one axis", Reason::mismatch, "[128], want two axes", reshape(kA, {128})},
-      {"unknown module", Reason::mismatch, "c_attn", rename(kA, "base_model.model.transformer.h.0.c_attn.lora_A.weight")},
+      {"unknown module", Reason::mismatch, "c_attn",
+       rename(kA, "base_model.model.transformer.h.0.c_attn.lora_A.weight")},
       {"a layer too many", Reason::mismatch, "of a model with 2 layers",
        add("base_model.model.model.layers.2.self_attn.q_proj.lora_A.weight", {4, 32})},
       {"no prefix", Reason::mismatch, "is not base_model.model.MODULE",
        rename(kA, "model.layers.0.self_attn.q_proj.lora_A.weight")},
       {"the adapter's name left in", Reason::mismatch, "lora_A.default.weight",
        add("base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight", {4, 32})},
-      {"the prefix alone", Reason::mismatch, "is not base_model.model.MODULE", add("base_model.model.lora_A.weight", {4, 32})},
+      {"the prefix alone", Reason::mismatch, "is not base_model.model.MODULE",
+       add("base_model.model.lora_A.weight", {4, 32})},
       {"head", Reason::unsupported, "adapter on the head", add("base_model.model.lm_head.lora_A.weight", {4, 32})},
       {"embedding", Reason::unsupported, "adapter on the embedding",
        add("base_model.model.model.embed_tokens.lora_embedding_A", {4, 97})},
@@ -217,7 +228,8 @@ TEST_CASE("adapter refusals: tensors") {
       {"whole head", Reason::unsupported, "adapter on the head", add("base_model.model.lm_head.weight", {97, 32})},
       {"i64", Reason::dtype, "is I64, want F32, F16 or BF16",
        [](RawAdapter& raw) { raw.tensors.at(kA).dtype = SafetensorsDType::i64; }},
-      {"a newer format", Reason::version, "ftlib.format is 2", [](RawAdapter& raw) { raw.metadata.emplace_back("ftlib.format", "2"); }},
+      {"a newer format", Reason::version, "ftlib.format is 2",
+       [](RawAdapter& raw) { raw.metadata.emplace_back("ftlib.format", "2"); }},
       {"an unknown base format", Reason::unsupported, "ftlib.base_format fp3 is not known",
        [](RawAdapter& raw) { raw.metadata.emplace_back("ftlib.base_format", "fp3"); }},
   };
@@ -254,7 +266,8 @@ TEST_CASE("adapter files that are missing, pickled, or not what they claim are r
   CHECK_THROWS_WITH_AS(load_adapter(folder / "nowhere", model), doctest::Contains("there is nothing"), Error);
   CHECK_THROWS_WITH_AS(load_adapter(folder.path(), model), doctest::Contains("has no adapter_config.json"), Error);
   write_file_atomic(folder / "adapter_config.json", std::string_view("{}"));
-  CHECK_THROWS_WITH_AS(load_adapter(folder.path(), model), doctest::Contains("has no adapter_model.safetensors"), Error);
+  CHECK_THROWS_WITH_AS(load_adapter(folder.path(), model), doctest::Contains("has no adapter_model.safetensors"),
+                       Error);
   write_file_atomic(folder / "adapter_model.bin", std::string_view("PK"));
   CHECK_THROWS_WITH_AS(load_adapter(folder.path(), model), doctest::Contains("is a pickle and never read"), Error);
   write_file_atomic(folder / "adapter_model.safetensors", std::string_view("<!DOCTYPE html>"));
@@ -289,7 +302,8 @@ TEST_CASE("an adapter states its base, and another base or another form of it is
   origin.base_format = {BaseFormat::Kind::nf4, 64, true};
   CHECK_NOTHROW(check_base(origin, *files, {BaseFormat::Kind::nf4, 64, true}));
   CHECK_THROWS_WITH_AS(check_base(origin, *files, {}), doctest::Contains("nf4/64/double_quant, this is native"), Error);
-  CHECK_THROWS_WITH_AS(check_base(origin, *files, {BaseFormat::Kind::nf4, 128, true}), doctest::Contains("nf4/128"), Error);
+  CHECK_THROWS_WITH_AS(check_base(origin, *files, {BaseFormat::Kind::nf4, 128, true}), doctest::Contains("nf4/128"),
+                       Error);
 }
 
 namespace {
@@ -321,26 +335,37 @@ TEST_CASE("adapter refusals: GGUF files") {
   const GgufCase rows[] = {
       {Reason::schema, "general.type: want \"adapter\", got \"model\"",
        [](RawGguf& g) { g.set("general.type", GgufValue::string("model")); }},
-      {Reason::schema, "general.architecture", [](RawGguf& g) { g.set("general.architecture", GgufValue::string("gpt2")); }},
-      {Reason::schema, "adapter.type: want \"lora\"", [](RawGguf& g) { g.set("adapter.type", GgufValue::string("dora")); }},
-      {Reason::schema, "adapter.lora.alpha", [](RawGguf& g) { std::erase_if(g.fields, [](const GgufField& f) {
-                                                                return f.first == "adapter.lora.alpha"; }); }},
+      {Reason::schema, "general.architecture",
+       [](RawGguf& g) { g.set("general.architecture", GgufValue::string("gpt2")); }},
+      {Reason::schema, "adapter.type: want \"lora\"",
+       [](RawGguf& g) { g.set("adapter.type", GgufValue::string("dora")); }},
+      {Reason::schema, "adapter.lora.alpha",
+       [](RawGguf& g) { std::erase_if(g.fields, [](const GgufField& f) { return f.first == "adapter.lora.alpha"; }); }},
       {Reason::range, "adapter.lora.alpha", [](RawGguf& g) { g.set("adapter.lora.alpha", GgufValue::f32(NAN)); }},
       {Reason::range, "adapter.lora.alpha", [](RawGguf& g) { g.set("adapter.lora.alpha", GgufValue::f32(0)); }},
       {Reason::schema, "adapter.lora.alpha", [](RawGguf& g) { g.set("adapter.lora.alpha", GgufValue::string("1")); }},
       {Reason::unsupported, "adapter.alora.invocation_tokens",
        [](RawGguf& g) { g.set("adapter.alora.invocation_tokens", GgufValue::u32(1)); }},
       {Reason::mismatch, "has no B beside it", [](RawGguf& g) { g.tensors.pop_back(); }},
-      {Reason::mismatch, "has rank 4", [](RawGguf& g) { g.tensors[1].shape = {32, 5}; }},
-      {Reason::mismatch, "want [32, r]", [](RawGguf& g) { g.tensors[1].shape = {16, 4}; }},
+      {Reason::mismatch, "has rank 4",
+       [](RawGguf& g) {
+         g.tensors[1].shape = {32, 5};
+       }},
+      {Reason::mismatch, "want [32, r]",
+       [](RawGguf& g) {
+         g.tensors[1].shape = {16, 4};
+       }},
       {Reason::mismatch, "both are transposed",
-       [](RawGguf& g) { g.tensors[0].shape = {32, 4}, g.tensors[1].shape = {4, 32}; }},
+       [](RawGguf& g) {
+         g.tensors[0].shape = {32, 4}, g.tensors[1].shape = {4, 32};
+       }},
       {Reason::mismatch, "holds no adapter tensors", [](RawGguf& g) { g.tensors.clear(); }},
       {Reason::mismatch, "is not blk.N.MODULE", [](RawGguf& g) { g.tensors[0].name = "blk.2.attn_q.weight.lora_a"; }},
       {Reason::mismatch, "is not blk.N.MODULE", [](RawGguf& g) { g.tensors[0].name = "blk.00.attn_q.weight.lora_a"; }},
       {Reason::mismatch, "is not blk.N.MODULE", [](RawGguf& g) { g.tensors[0].name = "blk.0.attn_norm.weight"; }},
       {Reason::mismatch, "is not blk.N.MODULE", [](RawGguf& g) { g.tensors[0].name = ".lora_a"; }},
-      {Reason::unsupported, "outside the decoder's layers", [](RawGguf& g) { g.tensors[0].name = "output.weight.lora_a"; }},
+      {Reason::unsupported, "outside the decoder's layers",
+       [](RawGguf& g) { g.tensors[0].name = "output.weight.lora_a"; }},
       {Reason::dtype, "is q8_0, want f32, f16 or bf16", [](RawGguf& g) { g.tensors[0].type = GgmlType::q8_0; }},
       {Reason::version, "ftlib.format is 9", [](RawGguf& g) { g.set("ftlib.format", GgufValue::string("9")); }},
   };
@@ -372,7 +397,8 @@ TEST_CASE("a GGUF adapter as other tools write it loads with the model's name, a
   CHECK_THROWS_WITH_AS(load_gguf_adapter(folder / "a.gguf"), doctest::Contains("name the model"), Error);
   raw.zeros[3] = INFINITY;
   write_gguf(folder / "b.gguf", raw.fields, raw.tensors);
-  CHECK_THROWS_WITH_AS(load_adapter(folder / "b.gguf", tiny_config("plain")), doctest::Contains("holds inf at index 3"), Error);
+  CHECK_THROWS_WITH_AS(load_adapter(folder / "b.gguf", tiny_config("plain")), doctest::Contains("holds inf at index 3"),
+                       Error);
 }
 
 TEST_CASE("every prefix of an adapter's two files is refused or loads, without a crash") {

@@ -92,8 +92,9 @@ TEST_CASE("adapters on head or embedding are refused by name") {
 }
 
 TEST_CASE("a lora target without a match lists near names") {
-  CHECK(refusal(targets({"q_porj"})) == "[lora] target q_porj matches none of the 84 linears; near names: q_proj, k_proj, "
-                                        "o_proj");
+  CHECK(refusal(targets({"q_porj"})) ==
+        "[lora] target q_porj matches none of the 84 linears; near names: q_proj, k_proj, "
+        "o_proj");
   CHECK(refusal(targets({"model.layers.12.mlp.up_proj"})).find("model.layers.10.mlp.up_proj") != std::string::npos);
   CHECK(refusal(targets({"wte"})) == "[lora] target wte matches none of the 84 linears");
   CHECK(refusal(targets({"a\x1b[31m"})).find('\x1b') == std::string::npos);
@@ -107,12 +108,16 @@ TEST_CASE("lora ranks, alphas and dropout outside their range are refused") {
   };
   CHECK(with([](LoraConfig& c) { c.r = 0; }) == "[lora] r must be 1 to 16384, got 0");
   CHECK(with([](LoraConfig& c) { c.r = std::int64_t{1} << 31; }).find("got 2147483648") != std::string::npos);
-  CHECK(with([](LoraConfig& c) { c.lora_alpha = 0; }).find("lora_alpha: alpha must be 1e-30 to 1e30 in magnitude, got 0") != std::string::npos);
+  CHECK(with([](LoraConfig& c) {
+          c.lora_alpha = 0;
+        }).find("lora_alpha: alpha must be 1e-30 to 1e30 in magnitude, got 0") != std::string::npos);
   CHECK(with([](LoraConfig& c) { c.lora_alpha = NAN; }).find("got nan") != std::string::npos);
   CHECK(with([](LoraConfig& c) { c.lora_alpha = 1e300; }).find("got 1e+300") != std::string::npos);
   CHECK(with([](LoraConfig& c) { c.lora_dropout = 1; }) == "[lora] lora_dropout must be 0 to below 1, got 1");
   CHECK(with([](LoraConfig& c) { c.lora_dropout = NAN; }).find("got nan") != std::string::npos);
-  CHECK(with([](LoraConfig& c) { c.rank_pattern = {{"q_proj", -1}}; }).find("rank_pattern q_proj") != std::string::npos);
+  CHECK(with([](LoraConfig& c) {
+          c.rank_pattern = {{"q_proj", -1}};
+        }).find("rank_pattern q_proj") != std::string::npos);
   CHECK(with([](LoraConfig& c) { c.alpha_pattern = {{"q_proj", INFINITY}}; }).find("got inf") != std::string::npos);
   CHECK(with([](LoraConfig& c) { c.target_modules = {}; }).find("target_modules is empty") != std::string::npos);
   CHECK(with([](LoraConfig& c) { c.rank_pattern = {{"v_proj", 2}}; }) ==

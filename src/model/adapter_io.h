@@ -58,8 +58,8 @@ struct LoraTensor {
   std::function<void(float*)> read;  ///< [r, in] or [out, r], rows in Hugging Face's order
 };
 
-/// The modules that have tensors, in the order of the computation, r from the shapes. Throws Error{invalid_file, MISMATCH}
-/// where A or B is missing, ranks differ or the base's shape does.
+/// The modules that have tensors, in the order of the computation, r from the shapes. Throws Error{invalid_file,
+/// MISMATCH} where A or B is missing, ranks differ or the base's shape does.
 std::vector<LoraModule> paired_modules(std::string_view path, const std::vector<LoraModule>& linears,
                                        const std::vector<LoraTensor>& tensors);
 
@@ -70,8 +70,8 @@ void read_parameters(std::string_view path, LoraAdapter& adapter, const std::vec
 /// `count` values of a dense dtype at `data` to f32.
 void values_to_f32(const void* data, DType dtype, std::int64_t count, float* out);
 
-/// The shortest target_modules that select exactly these modules: names such as "q_proj" where every layer has them, else
-/// whole names. Sorted.
+/// The shortest target_modules that select exactly these modules: names such as "q_proj" where every layer has them,
+/// else whole names. Sorted.
 std::vector<std::string> target_names(const std::vector<LoraModule>& modules, const std::vector<LoraModule>& linears);
 
 AdapterFile load_peft_adapter(const std::string& folder, const ModelConfig& model);

@@ -15,6 +15,9 @@ std::string cached_file_digest(const std::string& path);
 void rows_from_gguf_order(const void* from, void* to, std::int64_t heads, std::int64_t head_dim, std::int64_t row_bytes);
 void rows_to_gguf_order(const void* from, void* to, std::int64_t heads, std::int64_t head_dim, std::int64_t row_bytes);
 
+/// Heads of a tensor or module, by its Hugging Face name, whose rows GGUF interleaves: those of q and k; else 0.
+std::int64_t rotary_heads(const ModelConfig& model, std::string_view name);
+
 /// "blk.3.attn_q.weight" <-> "model.layers.3.self_attn.q_proj.weight"; empty where there is no counterpart.
 std::string huggingface_name(std::string_view gguf_name);
 std::string gguf_name(std::string_view huggingface_name);

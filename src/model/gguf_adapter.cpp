@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// llama.cpp's LoRA file: tensors NAME.lora_a [r, in] and NAME.lora_b [out, r], one alpha, scale alpha / r of each tensor.
+// llama.cpp's LoRA file: tensors NAME.lora_a [r, in] and NAME.lora_b [out, r], one alpha, scale alpha / r of each
+// tensor.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -14,13 +15,8 @@ namespace ftlib::inline FTLIB_ABI {
 namespace {
 
 constexpr std::string_view kSuffixA = ".lora_a", kSuffixB = ".lora_b", kWeight = ".weight";
-constexpr std::string_view kTypeKey = "general.type", kAdapterTypeKey = "adapter.type", kAlphaKey = "adapter.lora.alpha";
-
-/// Heads whose rows GGUF interleaves; 0 for the other linears.
-std::int64_t rotary_heads(const ModelConfig& model, LinearKind kind) {
-  if (kind == LinearKind::q_proj) return model.num_attention_heads;
-  return kind == LinearKind::k_proj ? model.num_key_value_heads : 0;
-}
+constexpr std::string_view kTypeKey = "general.type", kAdapterTypeKey = "adapter.type",
+                           kAlphaKey = "adapter.lora.alpha";
 
 void check_text(const GgufFile& file, std::string_view key, std::string_view want) {
   const std::string& got = file.at(key).as_string(file.what(key));
@@ -75,7 +71,7 @@ LoraTensor lora_tensor(const GgufFile& file, const GgufTensor& stored, const Lor
   tensor.name = stored.name;
   tensor.is_a = stored.name.ends_with(kSuffixA);
   tensor.shape = stored.shape;
-  const std::int64_t heads = tensor.is_a ? 0 : rotary_heads(model, linear.kind);
+  const std::int64_t heads = tensor.is_a ? 0 : rotary_heads(model, linear.name);
   tensor.read = [&file, &stored, dtype, heads, head_dim = model.head_dim](float* out) {
     const std::int64_t count = stored.numel();
     std::vector<std::byte> data(static_cast<std::size_t>(stored.bytes));
@@ -144,7 +140,7 @@ void fill_b(const LoraModule& module, double factor, const ModelConfig& model, f
   std::vector<float> rows(module.b, module.b + module.out * module.r);
   if (factor != 1)
     for (float& value : rows) value = static_cast<float>(double{value} * factor);
-  const std::int64_t heads = rotary_heads(model, module.kind);
+  const std::int64_t heads = rotary_heads(model, module.name);
   if (heads == 0) std::ranges::copy(rows, out);
   else rows_to_gguf_order(rows.data(), out, heads, model.head_dim, module.r * 4);
 }

@@ -34,4 +34,15 @@ std::vector<GgufField> gguf_model_fields(const ModelConfig& model) {
   return fields;
 }
 
+std::vector<float> gguf_rope_factors(const ModelConfig& model) {
+  if (model.rope_scaling.type == RopeScaling::Type::factors) return model.rope_scaling.factors;
+  if (model.rope_scaling.type != RopeScaling::Type::llama3) return {};
+  ModelConfig plain = model;
+  plain.rope_scaling = {};
+  const std::vector<double> unscaled = rope_inverse_frequencies(plain), scaled = rope_inverse_frequencies(model);
+  std::vector<float> factors(scaled.size());
+  for (std::size_t i = 0; i < factors.size(); ++i) factors[i] = static_cast<float>(unscaled[i] / scaled[i]);
+  return factors;
+}
+
 }  // namespace ftlib

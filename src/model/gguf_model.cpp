@@ -84,7 +84,7 @@ class GgufModel final : public ModelFiles {
 
   void read(const StoredTensor& tensor, void* out) const override {
     const GgufTensor& stored = *file_.find_tensor(gguf_name(tensor.name));
-    const std::int64_t heads = rotary_heads(tensor.name);
+    const std::int64_t heads = rotary_heads(config_, tensor.name);
     if (heads == 0) return file_.read(stored, out);
     Buffer rows(stored.bytes);
     file_.read(stored, rows.data());
@@ -95,12 +95,6 @@ class GgufModel final : public ModelFiles {
   std::string digest() const override { return cached_file_digest(path_); }
 
  private:
-  std::int64_t rotary_heads(std::string_view name) const {
-    if (name.find(".self_attn.q_proj.") != name.npos) return config_.num_attention_heads;
-    if (name.find(".self_attn.k_proj.") != name.npos) return config_.num_key_value_heads;
-    return 0;
-  }
-
   void add(const GgufTensor& tensor) {
     if (tensor.name == "rope_freqs.weight") return add_rope_factors(tensor);
     StoredTensor stored;

@@ -75,6 +75,11 @@ std::string gguf_name(std::string_view name) {
   return {};
 }
 
+std::int64_t rotary_heads(const ModelConfig& model, std::string_view name) {
+  if (name.find(linear_path(LinearKind::q_proj)) != name.npos) return model.num_attention_heads;
+  return name.find(linear_path(LinearKind::k_proj)) != name.npos ? model.num_key_value_heads : 0;
+}
+
 void rows_from_gguf_order(const void* from, void* to, std::int64_t heads, std::int64_t head_dim,
                           std::int64_t row_bytes) {
   move_rows(from, to, heads, head_dim, row_bytes, false);

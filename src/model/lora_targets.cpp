@@ -26,7 +26,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// A key of letters, digits, `_` and dots matches itself alone: no module differs from another in what stands for a dot.
+/// A key of letters, digits, `_` and dots matches itself alone: no module differs from another in what stands for a
+/// dot.
 bool is_plain(std::string_view key) {
   return std::ranges::all_of(key, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';

@@ -47,7 +47,8 @@ Selection select_targets(const std::vector<LoraModule>& linears, const LoraConfi
 /// Up to three names of `linears` that resemble `name`, as "; near names: a, b", or nothing.
 std::string near_names(std::string_view name, const std::vector<LoraModule>& linears);
 
-/// Sets rank, alpha and scale of every module and checks their ranges. Returns the keys of patterns that match no module.
+/// Sets rank, alpha and scale of every module and checks their ranges. Returns the keys of patterns that match no
+/// module.
 std::vector<std::string> resolve_ranks(std::vector<LoraModule>& modules, const LoraConfig& config);
 
 /// One zero-filled block of memory for the modules' A and B.

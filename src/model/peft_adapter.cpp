@@ -129,7 +129,8 @@ std::optional<std::string> find_metadata(const SafetensorsFile& file, std::strin
 AdapterFile load_peft_adapter(const std::string& folder, const ModelConfig& model) {
   check_files(folder);
   const std::string config_path = file_in(folder, kConfigName);
-  const PeftConfig config = peft_config_from_json(parse_json(read_file(config_path, 16 << 20), config_path), config_path);
+  const PeftConfig config =
+      peft_config_from_json(parse_json(read_file(config_path, 16 << 20), config_path), config_path);
   const SafetensorsFile file(file_in(folder, kWeightsName));
   const std::vector<LoraModule> linears = all_linears(model);
   for (const std::int64_t layer : config.layers_to_transform)

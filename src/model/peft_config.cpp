@@ -75,7 +75,8 @@ class Reader {
 
 void check_kind(Reader& reader) {
   const std::string& type = reader.need("peft_type").as_string(reader.name("peft_type"));
-  FT_CHECK_FILE(type == "LORA", unsupported, reader.name("peft_type"), ": ", excerpt(type), " is not supported (LORA is)");
+  FT_CHECK_FILE(type == "LORA", unsupported, reader.name("peft_type"), ": ", excerpt(type),
+                " is not supported (LORA is)");
   const std::string task = reader.text("task_type");
   FT_CHECK_FILE(task.empty() || task == "CAUSAL_LM", unsupported, reader.name("task_type"), ": ", excerpt(task),
                 " is not supported (CAUSAL_LM is)");
@@ -121,7 +122,9 @@ void read_targets(Reader& reader, PeftConfig& config) {
 
 void read_layers(Reader& reader, PeftConfig& config) {
   const std::string where = reader.name("layers_to_transform");
-  const auto add = [&](const Json& layer) { config.layers_to_transform.push_back(layer.as_integer(where, 0, 1 << 20)); };
+  const auto add = [&](const Json& layer) {
+    config.layers_to_transform.push_back(layer.as_integer(where, 0, 1 << 20));
+  };
   if (const Json* layers = reader.take("layers_to_transform")) {
     if (layers->is_integer()) add(*layers);
     else

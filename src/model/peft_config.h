@@ -24,7 +24,8 @@ PeftConfig peft_config_from_json(const Json& json, std::string_view what);
 
 /// The linears that the configuration selects: one flag each. Unlike select_targets(), names that select nothing are
 /// fine, as they are for PEFT.
-std::vector<char> select_modules(const PeftConfig& config, const std::vector<LoraModule>& linears, std::string_view what);
+std::vector<char> select_modules(const PeftConfig& config, const std::vector<LoraModule>& linears,
+                                 std::string_view what);
 
 /// All fields of PEFT's LoraConfig. What it selects, and every rank and alpha, is what the adapter has.
 Json peft_config_to_json(const LoraAdapter& adapter, const std::string& base_model_name_or_path);

@@ -4,8 +4,8 @@
 
     check_llama_cpp.py MODEL.gguf ADAPTER_DIR [--binary llama-perplexity]
 
-ADAPTER_DIR is an output folder of `ftlib tune`: a PEFT adapter beside its adapter.gguf. Without --binary llama.cpp is
-built once below the cache (some minutes). Exit 0 when both files give the same perplexity and another one than the base.
+ADAPTER_DIR is an output folder of `ftlib tune`: a PEFT adapter beside its adapter.gguf. Without --binary llama.cpp
+is built once below the cache (some minutes). Exit 0 when both files give the same perplexity, not the base's.
 """
 import argparse
 import json
@@ -23,8 +23,8 @@ def build() -> pathlib.Path:
     folder = common.cache() / "llama-build"
     binary = folder / "bin" / "llama-perplexity"
     if not binary.exists():
-        options = ["-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DBUILD_SHARED_LIBS=OFF",
-                   "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_SERVER=OFF", "-GNinja"]
+        options = ["-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-GNinja",
+                   "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_SERVER=OFF"]
         subprocess.run(["cmake", "-S", common.llama_cpp(), "-B", folder, *options], check=True, capture_output=True)
         subprocess.run(["cmake", "--build", folder, "--target", "llama-perplexity"], check=True, capture_output=True)
     return binary

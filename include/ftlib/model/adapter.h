@@ -28,20 +28,21 @@ std::string adapter_digest(const LoraAdapter& adapter);
 
 /// Reads `path`: a PEFT folder (adapter_config.json, adapter_model.safetensors) or a GGUF LoRA file.
 ///
-/// The file's tensors decide which modules are adapted; the configuration must select the same ones. Tensors may be F32,
-/// F16 or BF16. A stated digest must be that of what was read. Throws Error{not_found}; Error{invalid_file} with path and
-/// field or tensor and the reason SCHEMA, RANGE, DTYPE, MISMATCH (wrong base, A without B, ranks that differ, files that
-/// do not belong together), VERSION, or UNSUPPORTED for a field of PEFT that changes the computation and is not
-/// supported, by its name; Error{non_finite} for NaN or infinity in the weights.
+/// The file's tensors decide which modules are adapted; the configuration must select the same ones. Tensors may be
+/// F32, F16 or BF16. A stated digest must be that of what was read. Throws Error{not_found}; Error{invalid_file} with
+/// path and field or tensor and the reason SCHEMA, RANGE, DTYPE, MISMATCH (wrong base, A without B, ranks that differ,
+/// files that do not belong together), VERSION, or UNSUPPORTED for a field of PEFT that changes the computation and is
+/// not supported, by its name; Error{non_finite} for NaN or infinity in the weights.
 AdapterFile load_adapter(const std::string& path, const ModelConfig& model);
 
-/// Writes adapter_config.json and adapter_model.safetensors (f32) as PEFT 0.20 writes them, creating `folder`; each file
-/// atomically, the weights first. What rank_pattern and alpha_pattern mean does not change by PEFT's sorting of keys:
-/// where it would, and where a pattern uses syntax that Python may read differently, every module gets a key of its own.
+/// Writes adapter_config.json and adapter_model.safetensors (f32) as PEFT 0.20 writes them, creating `folder`; each
+/// file atomically, the weights first. What rank_pattern and alpha_pattern mean does not change by PEFT's sorting of
+/// keys: where it would, and where a pattern uses syntax that Python may read differently, every module gets a key of
+/// its own.
 void save_peft_adapter(const std::string& folder, const LoraAdapter& adapter, const AdapterOrigin& origin);
 
-/// Writes the adapter for llama.cpp, f32, atomically: one alpha, so that alpha / r is the scale; rows of B of q and k in
-/// GGUF's order. The file also holds the base's `llama.*` fields, so that load_adapter_gguf() needs no model.
+/// Writes the adapter for llama.cpp, f32, atomically: one alpha, so that alpha / r is the scale; rows of B of q and k
+/// in GGUF's order. The file also holds the base's `llama.*` fields, so that load_gguf_adapter() needs no model.
 void save_gguf_adapter(const std::string& path, const LoraAdapter& adapter, const AdapterOrigin& origin,
                        const ModelConfig& model);
 

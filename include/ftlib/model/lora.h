@@ -51,12 +51,13 @@ struct LoraAdapter {
   const LoraModule* find(std::int64_t layer, LinearKind kind) const noexcept;
 };
 
-/// The modules that `config` selects, zero-filled. Throws Error{invalid_argument} where a name, regex or pattern matches
-/// nothing (near names are listed), r (1 to kLargestRank), alpha (1e-30 to 1e30 in magnitude) or dropout (0 to below 1)
-/// is out of range, or the head or the embedding is asked for; Error{unsupported} where a regex needs too many steps.
+/// The modules that `config` selects, zero-filled. Throws Error{invalid_argument} where a name, regex or pattern
+/// matches nothing (near names are listed), r (1 to kLargestRank), alpha (1e-30 to 1e30 in magnitude) or dropout (0 to
+/// below 1) is out of range, or the head or the embedding is asked for; Error{unsupported} where a regex needs too many
+/// steps.
 LoraAdapter make_lora_adapter(const ModelConfig& model, const LoraConfig& config);
 
-/// PEFT's default: A uniform in +-1/sqrt(in) (kaiming_uniform with a = sqrt(5)), B zero. A pure function of (seed, name).
+/// PEFT's default: A uniform in +-1/sqrt(in) (kaiming_uniform with a = sqrt(5)), B zero. Decided by seed and names alone.
 void initialize(LoraAdapter& adapter, std::uint64_t seed);
 
 }  // namespace ftlib
