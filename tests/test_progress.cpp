@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
-#include "../cli/progress.h"
+#include "progress.h"
 
 using namespace ftlib::cli;
 
