@@ -82,7 +82,8 @@ class Demo {
     return joined({{"eval", "--model", model_},
                    tuned ? std::vector<std::string>{"--adapter", file(key)} : std::vector<std::string>{},
                    base,
-                   {"--data", data, "--metrics", "exact,rouge-l", "--max-tokens", "32", "--per-example", out}});
+                   {"--data", data, "--max-length", "4096", "--metrics", "exact,rouge-l", "--max-tokens",
+                    has_rules_ ? "32" : "128", "--per-example", out}});
   }
 
   void show_first(const std::string& key, const std::string& title, const std::vector<std::string>& base = {}) {
