@@ -35,12 +35,11 @@ std::size_t utf8_length(std::string_view text, std::size_t at) noexcept {
   return length;
 }
 
-JsonReader::JsonReader(std::string_view text, std::string_view what, const JsonLimits& limits)
-    : text_(text), what_(what), depth_(limits.depth) {
-  FT_CHECK_FILE(text.size() <= limits.bytes, limit, what, ": ", text.size(), " bytes, the limit is ", limits.bytes);
-  FT_CHECK_FILE(!text.starts_with("\xEF\xBB\xBF"), json, what, ": begins with a byte order mark; save it without");
-  const bool utf16 = text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
-  FT_CHECK_FILE(!utf16, utf8, what, ": is UTF-16; save it as UTF-8");
+JsonReader::JsonReader(std::string_view text, std::string_view what, const JsonLimits& limits, std::int64_t line)
+    : text_(text), what_(what), depth_(limits.depth), line_(line) {
+  if (text.size() > limits.bytes) fail(Reason::limit, concat(text.size(), " bytes, the limit is ", limits.bytes));
+  if (text.starts_with("\xEF\xBB\xBF")) fail(Reason::json, "begins with a byte order mark; save it without");
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) fail(Reason::utf8, "is UTF-16; save it as UTF-8");
 }
 
 JsonToken JsonReader::next() {
@@ -225,11 +224,19 @@ void JsonReader::skip_value() {
 
 void JsonReader::unexpected(std::string_view what, Reason reason) const {
   const std::string got = at_ < text_.size() ? concat("got \"", excerpt(text_.substr(at_, 32), 32), "\"") : "the text ends";
-  fail_at(at_, reason, concat("want ", what, ", ", got));
+  const bool cut = line_ > 0 && at_ == text_.size();
+  fail_at(at_, cut ? Reason::trunc : reason, concat("want ", what, ", ", got));
 }
 
 void JsonReader::fail_at(std::size_t offset, Reason reason, std::string_view message) const {
-  throw Error(Status::invalid_file, reason, concat(what_, ": byte ", offset, path(), ": ", message));
+  throw Error(Status::invalid_file, reason, concat(what_, place(offset), path(), ": ", message));
+}
+
+std::string JsonReader::place(std::size_t offset) const {
+  if (line_ == 0) return concat(": byte ", offset);
+  std::int64_t column = 1;
+  for (const char byte : text_.substr(0, offset)) column += (static_cast<unsigned char>(byte) & 0xc0) != 0x80 ? 1 : 0;
+  return concat(":", line_, ":", column);
 }
 
 std::string JsonReader::path() const {

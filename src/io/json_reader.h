@@ -15,8 +15,10 @@ enum class JsonToken { begin_object, end_object, begin_array, end_array, key, st
 
 class JsonReader {
  public:
-  /// `what` begins every error. Throws LIMIT on a long text, JSON on a byte order mark.
-  JsonReader(std::string_view text, std::string_view what, const JsonLimits& limits = {});
+  /// `what` begins every error. With a `line` (from 1) the text is that line of a file, and errors say `what:line:column`,
+  /// columns in code points from 1, in place of `what: byte N`; a line that ends too early is TRUNC there, not JSON.
+  /// Throws LIMIT on a long text, JSON on a byte order mark.
+  JsonReader(std::string_view text, std::string_view what, const JsonLimits& limits = {}, std::int64_t line = 0);
 
   /// The next token; `end` once the document is over. Throws Error{invalid_file, JSON | UTF8 | LIMIT}.
   JsonToken next();
@@ -61,6 +63,7 @@ class JsonReader {
     if (!good) unexpected(what, reason);
   }
   [[noreturn]] void unexpected(std::string_view what, Reason reason) const;
+  std::string place(std::size_t offset) const;
   std::string path() const;
 
   std::string_view text_, what_, token_;
@@ -69,6 +72,7 @@ class JsonReader {
   std::size_t at_ = 0, token_begin_ = 0;
   State state_ = State::value;
   int depth_;
+  std::int64_t line_;
 };
 
 /// The length of the valid UTF-8 sequence at text[at]; 0 when there is none.
