@@ -47,13 +47,14 @@ class Lease {
   std::unique_ptr<Scratch> scratch_;
 };
 
-/// One call of encode. Positions count from the start of the text passed at that level; `Origin` leads back.
+/// One call of encode. Positions count from the start of the text at hand; put_span leads back to the caller's.
 class Encoder {
  public:
   Encoder(const Impl& impl, Scratch& scratch, bool special, std::vector<std::int32_t>& ids, std::vector<ByteSpan>* spans)
       : impl_(impl), scratch_(scratch), special_(special), ids_(ids), spans_(spans) {}
 
   void run(std::string_view text) {
+    scratch_.match.begin(text.size());
     impl_.before_normalising.split(
         text, special_, [&](std::size_t begin, std::size_t end) { piece(text.substr(begin, end - begin), begin); },
         [&](std::int32_t id, std::size_t begin, std::size_t end) { put(id, begin, end); });
@@ -61,8 +62,7 @@ class Encoder {
 
  private:
   void piece(std::string_view text, std::size_t at) {
-    piece_begin_ = static_cast<std::int64_t>(at);
-    piece_end_ = static_cast<std::int64_t>(at + text.size());
+    piece_ = static_cast<std::int64_t>(at);
     if (impl_.nfc) text = scratch_.nfc.apply(text);
     impl_.after_normalising.split(
         text, special_, [&](std::size_t begin, std::size_t end) { plain(text.substr(begin, end - begin), begin); },
@@ -129,7 +129,7 @@ class Encoder {
       if (span.begin == span.end) span.end = span.begin = scratch_.nfc.source({span.begin, span.begin + 1}).begin;
       else span = scratch_.nfc.source(span);
     }
-    spans_->push_back({piece_begin_ + span.begin, piece_begin_ + span.end});
+    spans_->push_back({piece_ + span.begin, piece_ + span.end});
   }
 
   void put_normalised(std::int32_t id, std::size_t begin, std::size_t end) {
@@ -150,7 +150,7 @@ class Encoder {
   bool special_;
   std::vector<std::int32_t>& ids_;
   std::vector<ByteSpan>* spans_;
-  std::int64_t piece_begin_ = 0, piece_end_ = 0, shift_ = 0;
+  std::int64_t piece_ = 0, shift_ = 0;
   bool blank_ = false;
 };
 

@@ -2,6 +2,7 @@
 // The tokenizer in a GGUF file's metadata.
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "data/tokenizer_impl.h"
 #include "ftlib/io/gguf.h"
@@ -13,6 +14,14 @@ namespace {
 
 /// Token types as GGUF numbers them.
 enum TokenType : std::int64_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
+
+/// Read below, or without effect on byte-level BPE in llama.cpp as here.
+constexpr std::string_view kHarmless[] = {
+    "tokenizer.ggml.model",           "tokenizer.ggml.pre",           "tokenizer.ggml.tokens",
+    "tokenizer.ggml.token_type",      "tokenizer.ggml.merges",        "tokenizer.ggml.add_bos_token",
+    "tokenizer.ggml.add_eos_token",   "tokenizer.ggml.add_sep_token", "tokenizer.ggml.add_space_prefix",
+    "tokenizer.ggml.scores",          "tokenizer.ggml.remove_extra_whitespaces",
+    "tokenizer.ggml.token_type_count", "tokenizer.ggml.suppress_tokens", "tokenizer.huggingface.json"};
 
 std::string list_of_pre_tokenizers() {
   std::string list;
@@ -32,6 +41,7 @@ class GgufReader {
     const std::string& model = file_.at("tokenizer.ggml.model").as_string(file_.what("tokenizer.ggml.model"));
     FT_CHECK_FILE(model == "gpt2", unsupported, file_.what("tokenizer.ggml.model"), ": \"", excerpt(model),
                   "\", supported is \"gpt2\", BPE over bytes (not llama: SentencePiece, bert: WordPiece, t5: Unigram)");
+    known_keys();
     pre_tokenizer();
     tokens();
     merges();
@@ -46,6 +56,16 @@ class GgufReader {
   }
 
  private:
+  /// Refuses what might change ids: a key of the tokenizer that neither this file reads nor the list below allows.
+  void known_keys() const {
+    for (const auto& [key, value] : file_.metadata()) {
+      const std::string_view name = key;
+      const bool harmless = !name.starts_with("tokenizer.") || name.starts_with("tokenizer.chat_template") ||
+                            name.ends_with("_token_id") || std::ranges::find(kHarmless, name) != std::end(kHarmless);
+      FT_CHECK_FILE(harmless, unsupported, file_.what(name), " is not a key that is supported");
+    }
+  }
+
   void pre_tokenizer() {
     constexpr std::string_view kKey = "tokenizer.ggml.pre";
     const GgufValue* value = file_.find(kKey);

@@ -17,10 +17,11 @@ const utf8proc_property_t& property(char32_t code) noexcept {
   return *utf8proc_get_property(static_cast<std::int32_t>(code));
 }
 
-/// Whether the code point may reorder or compose with what stands before it: marks, and the jamo that close a syllable.
+/// Whether the code point may reorder or compose with what stands before it: marks, and the jamo that go on a syllable
+/// (not U+11A7, which utf8proc 2.8 would swallow).
 bool joins_left(char32_t code) noexcept {
   if (code < kFirstMark) return false;
-  if (code >= 0x1160 && code <= 0x11ff) return true;
+  if ((code >= 0x1161 && code <= 0x1175) || (code >= 0x11a8 && code <= 0x11c2)) return true;
   const auto category = property(code).category;
   return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME;
 }

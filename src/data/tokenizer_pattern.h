@@ -19,9 +19,16 @@ std::string translate_pattern(std::string_view pattern, std::string_view what);
 class MatchScratch {
  public:
   MatchScratch();
+  /// Gives a budget of steps to all searches in a text of `bytes`, until the next call.
+  void begin(std::size_t bytes) noexcept;
 
  private:
   friend class Pattern;
+  struct Budget {
+    std::int64_t steps = 0;
+    std::size_t position = 0;
+  };
+  Budget budget_;
   std::shared_ptr<void> stack_, context_, data_;
 };
 
@@ -33,11 +40,14 @@ struct Match {
 /// A compiled pattern that never matches nothing. Immutable: any number of threads, each with its own scratch.
 class Pattern {
  public:
+  /// `linear` patterns are known to search any text in linear time; the steps of all others are counted.
+  enum class Cost { linear, counted };
+
   /// `source` is PCRE2's syntax. Throws Error{invalid_file, UNSUPPORTED} beginning with `what`.
-  Pattern(std::string source, std::string_view what);
+  Pattern(std::string source, Cost cost, std::string_view what);
 
   /// The first match of valid UTF-8 `text` at or after `from`; false when there is none.
-  /// Throws Error{unsupported, LIMIT} when the match needs more steps than the budget of 10 million.
+  /// Throws Error{unsupported, LIMIT} when the budget is spent, or 10 million backtracking steps on one match.
   bool find(std::string_view text, std::size_t from, MatchScratch& scratch, Match& match) const;
 
   const std::string& source() const noexcept { return source_; }

@@ -34,6 +34,9 @@ constexpr NamedPreTokenizer kNamed[] = {
     {"megrez", false, kQwen2Pattern, false, false},
 };
 
+/// Each matches at every character or looks at one character only, and none scans a run twice from two starts.
+constexpr std::string_view kLinear[] = {kGpt2Pattern, kLlama3Pattern, kQwen2Pattern, kDigitPattern};
+
 constexpr auto kNames = [] {
   std::array<std::string_view, std::size(kNamed)> names;
   for (std::size_t i = 0; i < names.size(); ++i) names[i] = kNamed[i].name;
@@ -43,7 +46,8 @@ constexpr auto kNames = [] {
 }  // namespace
 
 void PreTokenizer::add(std::string_view pattern, std::string_view what) {
-  patterns_.emplace_back(translate_pattern(pattern, what), what);
+  const bool linear = std::ranges::find(kLinear, pattern) != std::end(kLinear);
+  patterns_.emplace_back(translate_pattern(pattern, what), linear ? Pattern::Cost::linear : Pattern::Cost::counted, what);
 }
 
 const NamedPreTokenizer* find_pre_tokenizer(std::string_view name) noexcept {
