@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <system_error>
 
 #include "data/tokenizer_impl.h"
 #include "ftlib/io/gguf.h"
@@ -136,7 +137,8 @@ class GgufReader {
 }  // namespace tokenizer
 
 Tokenizer Tokenizer::load(const std::string& model) {
-  return std::filesystem::is_directory(model) ? from_huggingface(model) : from_gguf(GgufFile(model));
+  std::error_code unreadable;  // GgufFile then says what is wrong
+  return std::filesystem::is_directory(model, unreadable) ? from_huggingface(model) : from_gguf(GgufFile(model));
 }
 
 Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
