@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fails the k-th call that the library makes to the file system, once or from then on. One at a time.
+// Fails the k-th call that the library makes to the file system, once or from then on. One at a time. Nothing is really
+// synced meanwhile: what fails matters here, not what a disk takes.
 #pragma once
 #include <fcntl.h>
 #include <unistd.h>
@@ -24,20 +25,29 @@ class IoFaults {
   IoFaults& operator=(const IoFaults&) = delete;
   ~IoFaults() { ftlib::sys::replace_calls(nullptr); }
   bool struck() const { return seen_ > k_; }
+  static constexpr int kNever = 1 << 30;
 
  private:
   enum Call : unsigned {
-    open = 1, create = 2, close = 4, fstat = 8, pread = 16, write = 32, ftruncate = 64, fsync = 128, lock = 256,
-    mkdir = 512, rename = 1024, unlink = 2048, rmdir = 4096, statvfs = 8192,
+    open = 1,
+    create = 2,
+    close = 4,
+    fstat = 8,
+    pread = 16,
+    write = 32,
+    ftruncate = 64,
+    fsync = 128,
+    lock = 256,
+    mkdir = 512,
+    rename = 1024,
+    unlink = 2048,
+    rmdir = 4096,
+    statvfs = 8192,
   };
 
   static bool strikes(unsigned call) {
-    constexpr unsigned kReach[] = {create | write | ftruncate | fsync | mkdir | rename,
-                                   ~0u,
-                                   write,
-                                   open | create | pread | write | fsync | lock | close,
-                                   fsync,
-                                   rename};
+    constexpr unsigned kReach[] = {create | write | ftruncate | fsync | mkdir | rename,  ~0u,   write,
+                                   open | create | pread | write | fsync | lock | close, fsync, rename};
     if ((kReach[static_cast<int>(fault_)] & call) == 0) return false;
     const int at = seen_++;
     if (at != k_ && !(sticky_ && at > k_)) return false;
@@ -67,11 +77,13 @@ class IoFaults {
       },
       write_some,
       [](int fd, off_t bytes) { return strikes(ftruncate) ? -1 : ftlib::sys::kSystem.ftruncate(fd, bytes); },
-      [](int fd) { return strikes(fsync) ? -1 : ftlib::sys::kSystem.fsync(fd); },
+      [](int) { return strikes(fsync) ? -1 : 0; },
       [](int fd) { return strikes(lock) ? -1 : ftlib::sys::kSystem.lock(fd); },
       [](const char* path, mode_t mode) { return strikes(mkdir) ? -1 : ftlib::sys::kSystem.mkdir(path, mode); },
       [](const char* from, const char* to) { return strikes(rename) ? -1 : ftlib::sys::kSystem.rename(from, to); },
-      [](const char* one, const char* other) { return strikes(rename) ? -1 : ftlib::sys::kSystem.exchange(one, other); },
+      [](const char* one, const char* other) {
+        return strikes(rename) ? -1 : ftlib::sys::kSystem.exchange(one, other);
+      },
       [](const char* path) { return strikes(unlink) ? -1 : ftlib::sys::kSystem.unlink(path); },
       [](const char* path) { return strikes(rmdir) ? -1 : ftlib::sys::kSystem.rmdir(path); },
       [](const char* path, struct statvfs* info) {

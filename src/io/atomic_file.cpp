@@ -33,7 +33,8 @@ std::string holder(int fd) {
 
 // Another holder may have removed the file between our open and our lock; then the lock holds a name that is gone.
 bool still_there(int fd, const std::string& path) {
-  struct stat ours {}, named {};
+  struct stat ours {};
+  struct stat named {};
   return sys::calls().fstat(fd, &ours) == 0 && ::stat(path.c_str(), &named) == 0 && ours.st_ino == named.st_ino &&
          ours.st_dev == named.st_dev;
 }
@@ -64,7 +65,8 @@ void AtomicFile::write(const void* data, std::int64_t bytes) {
 void AtomicFile::commit() {
   sys::sync(fd_, path_, bytes_);
   sys::close(sys::Fd(std::exchange(fd_, -1)), path_, bytes_);
-  if (sys::calls().rename(temporary_.c_str(), path_.c_str()) != 0) sys::fail(errno, path_, "cannot rename into place", bytes_);
+  if (sys::calls().rename(temporary_.c_str(), path_.c_str()) != 0)
+    sys::fail(errno, path_, "cannot rename into place", bytes_);
   temporary_.clear();
   sys::sync_directory(sys::parent_directory(path_), bytes_);
 }
@@ -85,7 +87,8 @@ void make_directories(const std::string& path) {
   for (std::string at = path; !fs::is_directory(at, ignored); at = sys::parent_directory(at)) missing.push_back(at);
   for (; !missing.empty(); missing.pop_back()) {
     const std::string& folder = missing.back();
-    if (sys::calls().mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) sys::fail(errno, folder, "cannot create the folder");
+    if (sys::calls().mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST)
+      sys::fail(errno, folder, "cannot create the folder");
     sys::sync_directory(sys::parent_directory(folder));
   }
   if (!fs::is_directory(path, ignored)) sys::fail(EEXIST, path, "cannot create the folder");

@@ -113,7 +113,8 @@ void save_checkpoint(const std::string& folder, std::int64_t step, std::span<con
   const std::int64_t free = sys::free_bytes(folder);
   if (free >= 0 && free < total) sys::fail(ENOSPC, target, "cannot save", total);
   Staging staging{target + sys::temporary_suffix()};
-  if (sys::calls().mkdir(staging.path.c_str(), 0777) != 0) sys::fail(errno, staging.path, "cannot create the folder", total);
+  if (sys::calls().mkdir(staging.path.c_str(), 0777) != 0)
+    sys::fail(errno, staging.path, "cannot create the folder", total);
   for (const CheckpointPart& part : parts) write_durable(concat(staging.path, "/", part.name), part.data, total);
   write_durable(concat(staging.path, "/", kCheckpointManifest), std::as_bytes(std::span(manifest)), total);
   sys::sync_directory(staging.path, total);

@@ -20,8 +20,10 @@ std::string digest_of(std::string_view text) { return xxh3_hex(text.data(), text
 Json read_manifest(const std::string& path) {
   const std::string text = read_file(path, kLargestManifest, Symlinks::refuse);
   const std::string_view view = text;
-  const bool envelope = view.starts_with(kBefore) && view.substr(0, kEnvelope).ends_with(kAfter) && view.size() > kEnvelope;
-  FT_CHECK_FILE(envelope, mismatch, path, ": byte 0: want the manifest of a checkpoint, got \"", excerpt(view, 48), "\"");
+  const bool envelope =
+      view.starts_with(kBefore) && view.substr(0, kEnvelope).ends_with(kAfter) && view.size() > kEnvelope;
+  FT_CHECK_FILE(envelope, mismatch, path, ": byte 0: want the manifest of a checkpoint, got \"", excerpt(view, 48),
+                "\"");
   const std::string want(view.substr(kBefore.size(), kDigits)), got = digest_of(view.substr(kEnvelope));
   FT_CHECK_FILE(got == want, mismatch, path, ": damaged: its digest is ", got, ", want ", excerpt(want));
   return parse_json(view, path);
@@ -29,18 +31,20 @@ Json read_manifest(const std::string& path) {
 
 void check_manifest(const Json& manifest, const std::string& path, std::int64_t step) {
   const std::string& format = manifest.at("format", path).as_string(concat(path, ": format"));
-  FT_CHECK_FILE(format == kCheckpointFormat, schema, path, ": format: want ", kCheckpointFormat, ", got ", excerpt(format));
+  FT_CHECK_FILE(format == kCheckpointFormat, schema, path, ": format: want ", kCheckpointFormat, ", got ",
+                excerpt(format));
   const std::int64_t version = manifest.at("version", path).as_integer(concat(path, ": version"));
-  FT_CHECK_FILE(version == kCheckpointVersion, version, path, ": checkpoint format version ", version,
-                " of ftlib ", excerpt(manifest.at("library", path).as_string(path)), "; this build, ftlib " FTLIB_VERSION
-                ", reads version ", kCheckpointVersion, "; use the newer program");
+  FT_CHECK_FILE(version == kCheckpointVersion, version, path, ": checkpoint format version ", version, " of ftlib ",
+                excerpt(manifest.at("library", path).as_string(path)),
+                "; this build, ftlib " FTLIB_VERSION ", reads version ", kCheckpointVersion, "; use the newer program");
   const std::int64_t written = manifest.at("step", path).as_integer(concat(path, ": step"));
   FT_CHECK_FILE(written == step, mismatch, path, ": is of step ", written, ", want step ", step);
 }
 
 std::string read_part(const std::string& folder, const Json& entry, const std::string& manifest_path) {
   const std::string& name = entry.at("name", manifest_path).as_string(manifest_path);
-  FT_CHECK_FILE(checkpoint_part_name_fits(name), schema, manifest_path, ": not a name for a part: \"", excerpt(name), "\"");
+  FT_CHECK_FILE(checkpoint_part_name_fits(name), schema, manifest_path, ": not a name for a part: \"", excerpt(name),
+                "\"");
   const std::int64_t bytes = entry.at("bytes", manifest_path).as_integer(manifest_path);
   const InputFile file(concat(folder, "/", name), Symlinks::refuse);
   FT_CHECK_FILE(file.size() == bytes, mismatch, file.path(), ": ", file.size(), " bytes, want ", bytes);

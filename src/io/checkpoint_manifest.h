@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The manifest of a checkpoint: JSON that begins with the digest of all that follows it, so that it can be checked before
-// it is parsed: {"xxh3":"<32 digits>","format":...}.
+// The manifest of a checkpoint: JSON that begins with the digest of all that follows it, so that it can be checked
+// before it is parsed: {"xxh3":"<32 digits>","format":...}.
 #pragma once
 #include "ftlib/io/checkpoint.h"
 

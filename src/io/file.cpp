@@ -20,7 +20,8 @@ std::string_view kind_of(mode_t mode) {
 }
 
 FileStamp stamp_of(const struct stat& info) {
-  return {info.st_size, info.st_mtim.tv_sec * std::int64_t{1000000000} + info.st_mtim.tv_nsec, info.st_ino, info.st_dev};
+  return {info.st_size, info.st_mtim.tv_sec * std::int64_t{1000000000} + info.st_mtim.tv_nsec, info.st_ino,
+          info.st_dev};
 }
 
 }  // namespace

@@ -71,7 +71,8 @@ class Cursor {
 
 std::string length_prefixed(Cursor& in) {
   const auto bytes = in.take<std::uint64_t>();
-  in.check(bytes <= in.remaining(), Reason::trunc, "string of ", bytes, " bytes, the file has ", in.remaining(), " more");
+  in.check(bytes <= in.remaining(), Reason::trunc, "string of ", bytes, " bytes, the file has ", in.remaining(),
+           " more");
   in.check(bytes <= kGgufMaxString, Reason::limit, "string of ", bytes, " bytes, the limit is ", kGgufMaxString);
   return in.text(bytes);
 }
@@ -109,10 +110,11 @@ GgufArray array(Cursor& in, std::string_view key) {
   const auto count = in.take<std::uint64_t>();
   if (element == GgufType::string) return string_array(in, count);
   std::uint64_t bytes = 0;
-  in.check(!__builtin_mul_overflow(count, gguf_type_bytes(element), &bytes), Reason::overflow, "key ", key, ": array of ",
-           count, " ", gguf_type_name(element), " overflows 64 bits");
+  in.check(!__builtin_mul_overflow(count, gguf_type_bytes(element), &bytes), Reason::overflow, "key ", key,
+           ": array of ", count, " ", gguf_type_name(element), " overflows 64 bits");
   std::string values = in.text(bytes);
-  const bool good = element != GgufType::boolean || std::ranges::all_of(values, [](char v) { return v == 0 || v == 1; });
+  const bool good =
+      element != GgufType::boolean || std::ranges::all_of(values, [](char v) { return v == 0 || v == 1; });
   in.check(good, Reason::schema, "key ", key, ": a boolean that is not 0 or 1");
   return {element, std::move(values), {}};
 }
@@ -120,19 +122,32 @@ GgufArray array(Cursor& in, std::string_view key) {
 GgufValue value(Cursor& in, std::string_view key) {
   const GgufType type = value_type(in, key);
   switch (type) {
-    case GgufType::u8: return {type, std::int64_t{in.take<std::uint8_t>()}};
-    case GgufType::i8: return {type, std::int64_t{in.take<std::int8_t>()}};
-    case GgufType::u16: return {type, std::int64_t{in.take<std::uint16_t>()}};
-    case GgufType::i16: return {type, std::int64_t{in.take<std::int16_t>()}};
-    case GgufType::u32: return {type, std::int64_t{in.take<std::uint32_t>()}};
-    case GgufType::i32: return {type, std::int64_t{in.take<std::int32_t>()}};
-    case GgufType::i64: return {type, in.take<std::int64_t>()};
-    case GgufType::u64: return {type, in.take<std::uint64_t>()};
-    case GgufType::f32: return {type, double{in.take<float>()}};
-    case GgufType::f64: return {type, in.take<double>()};
-    case GgufType::boolean: return {type, std::int64_t{boolean(in)}};
-    case GgufType::string: return {type, length_prefixed(in)};
-    case GgufType::array: return {type, array(in, key)};
+    case GgufType::u8:
+      return {type, std::int64_t{in.take<std::uint8_t>()}};
+    case GgufType::i8:
+      return {type, std::int64_t{in.take<std::int8_t>()}};
+    case GgufType::u16:
+      return {type, std::int64_t{in.take<std::uint16_t>()}};
+    case GgufType::i16:
+      return {type, std::int64_t{in.take<std::int16_t>()}};
+    case GgufType::u32:
+      return {type, std::int64_t{in.take<std::uint32_t>()}};
+    case GgufType::i32:
+      return {type, std::int64_t{in.take<std::int32_t>()}};
+    case GgufType::i64:
+      return {type, in.take<std::int64_t>()};
+    case GgufType::u64:
+      return {type, in.take<std::uint64_t>()};
+    case GgufType::f32:
+      return {type, double{in.take<float>()}};
+    case GgufType::f64:
+      return {type, in.take<double>()};
+    case GgufType::boolean:
+      return {type, std::int64_t{boolean(in)}};
+    case GgufType::string:
+      return {type, length_prefixed(in)};
+    case GgufType::array:
+      return {type, array(in, key)};
   }
   throw Error(Status::internal, "[gguf] a value type without a reader");
 }
@@ -168,8 +183,8 @@ GgufTensor tensor(Cursor& in) {
   in.check(type != nullptr, Reason::dtype, "tensor \"", name, "\": unknown type ", number);
   t.type = type->type;
   const Reason size_fault = gguf_tensor_bytes(*type, t.ne, t.bytes);
-  in.check(size_fault != Reason::shape, Reason::shape, "tensor \"", name, "\": ", describe(t), " has rows that are no multiple of ",
-           type->block_elements);
+  in.check(size_fault != Reason::shape, Reason::shape, "tensor \"", name, "\": ", describe(t),
+           " has rows that are no multiple of ", type->block_elements);
   in.check(size_fault == Reason::none, size_fault, "tensor \"", name, "\": ", describe(t), " overflows 63 bits");
   t.offset = in.take<std::int64_t>();
   return t;
@@ -282,7 +297,8 @@ void GgufFile::check_tensors(std::int64_t data_begin) {
   std::int64_t end = 0;
   for (GgufTensor& t : tensors_) {
     const std::string name = excerpt(t.name, 48);
-    FT_CHECK_FILE(t.offset == end, layout, path(), ": tensor \"", name, "\" lies at ", t.offset, " of the data, want ", end);
+    FT_CHECK_FILE(t.offset == end, layout, path(), ": tensor \"", name, "\" lies at ", t.offset, " of the data, want ",
+                  end);
     FT_CHECK_FILE(!__builtin_add_overflow(end, t.bytes, &end), overflow, path(), ": tensor sizes overflow 63 bits");
     FT_CHECK_FILE(data_begin <= file_.size() && end <= file_.size() - data_begin, trunc, path(), ": tensor \"", name,
                   "\" ends at ", end, " of the data, the file has ", file_.size() - data_begin, " bytes of data");

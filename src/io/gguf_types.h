@@ -9,10 +9,12 @@ struct GgufTypeInfo {
   std::string_view name;
   std::uint32_t bytes;  ///< 0: no fixed size
 };
-inline constexpr GgufTypeInfo kGgufTypes[] = {{"u8", 1},  {"i8", 1},   {"u16", 2},    {"i16", 2},   {"u32", 4},
-                                              {"i32", 4}, {"f32", 4},  {"bool", 1},   {"string", 0}, {"array", 0},
-                                              {"u64", 8}, {"i64", 8},  {"f64", 8}};
-constexpr std::uint32_t gguf_type_bytes(GgufType type) noexcept { return kGgufTypes[static_cast<std::size_t>(type)].bytes; }
+inline constexpr GgufTypeInfo kGgufTypes[] = {{"u8", 1},  {"i8", 1},  {"u16", 2},  {"i16", 2},    {"u32", 4},
+                                              {"i32", 4}, {"f32", 4}, {"bool", 1}, {"string", 0}, {"array", 0},
+                                              {"u64", 8}, {"i64", 8}, {"f64", 8}};
+constexpr std::uint32_t gguf_type_bytes(GgufType type) noexcept {
+  return kGgufTypes[static_cast<std::size_t>(type)].bytes;
+}
 
 inline constexpr std::string_view kGgufAlignmentKey = "general.alignment";
 inline constexpr std::uint32_t kGgufVersion = 3;

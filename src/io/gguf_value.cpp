@@ -68,15 +68,24 @@ std::int64_t GgufArray::integer(std::size_t i, std::string_view what) const {
   const char* at = bytes_.data() + i * gguf_type_bytes(element_);
   switch (element_) {
     case GgufType::u8:
-    case GgufType::boolean: return load<std::uint8_t>(at);
-    case GgufType::i8: return load<std::int8_t>(at);
-    case GgufType::u16: return load<std::uint16_t>(at);
-    case GgufType::i16: return load<std::int16_t>(at);
-    case GgufType::u32: return load<std::uint32_t>(at);
-    case GgufType::i32: return load<std::int32_t>(at);
-    case GgufType::i64: return load<std::int64_t>(at);
-    case GgufType::u64: return narrow(load<std::uint64_t>(at), what);
-    default: wrong_type(what, "an array of whole numbers", element_);
+    case GgufType::boolean:
+      return load<std::uint8_t>(at);
+    case GgufType::i8:
+      return load<std::int8_t>(at);
+    case GgufType::u16:
+      return load<std::uint16_t>(at);
+    case GgufType::i16:
+      return load<std::int16_t>(at);
+    case GgufType::u32:
+      return load<std::uint32_t>(at);
+    case GgufType::i32:
+      return load<std::int32_t>(at);
+    case GgufType::i64:
+      return load<std::int64_t>(at);
+    case GgufType::u64:
+      return narrow(load<std::uint64_t>(at), what);
+    default:
+      wrong_type(what, "an array of whole numbers", element_);
   }
 }
 

@@ -23,7 +23,8 @@ void put_text(std::string& out, std::string_view text) {
 void put_array(std::string& out, const GgufArray& array) {
   put(out, static_cast<std::uint32_t>(array.element_type()));
   put(out, std::uint64_t{array.size()});
-  if (array.element_type() != GgufType::string) out += array.bytes();
+  if (array.element_type() != GgufType::string)
+    out += array.bytes();
   else
     for (std::size_t i = 0; i < array.size(); ++i) put_text(out, array.string(i, "[gguf]"));
 }
@@ -34,9 +35,12 @@ void put_value(std::string& out, const GgufValue& value) {
   std::visit(
       [&](const auto& content) {
         using T = std::decay_t<decltype(content)>;
-        if constexpr (std::is_same_v<T, std::string>) put_text(out, content);
-        else if constexpr (std::is_same_v<T, GgufArray>) put_array(out, content);
-        else out.append(reinterpret_cast<const char*>(&content), gguf_type_bytes(value.type()));
+        if constexpr (std::is_same_v<T, std::string>)
+          put_text(out, content);
+        else if constexpr (std::is_same_v<T, GgufArray>)
+          put_array(out, content);
+        else
+          out.append(reinterpret_cast<const char*>(&content), gguf_type_bytes(value.type()));
       },
       value.variant());
 }
@@ -60,7 +64,8 @@ std::int64_t alignment_of(std::span<const GgufField> metadata) {
   for (const auto& [key, value] : metadata) {
     if (key != kGgufAlignmentKey) continue;
     const std::int64_t alignment = value.type() == GgufType::u32 ? value.as_integer(key) : 0;
-    FT_CHECK(gguf_alignment_fits(alignment), invalid_argument, "[gguf] general.alignment: want a power of two from 8, u32");
+    FT_CHECK(gguf_alignment_fits(alignment), invalid_argument,
+             "[gguf] general.alignment: want a power of two from 8, u32");
     return alignment;
   }
   return kGgufDefaultAlignment;
@@ -71,15 +76,16 @@ std::int64_t bytes_of(const GgufSource& source) {
   const std::size_t axes = source.shape.size();
   const bool named = !source.name.empty() && source.name.size() <= kGgufMaxTensorName &&
                      gguf_tensor_name_fault(source.name) == Reason::none;
-  FT_CHECK(named, invalid_argument, "[gguf] the tensor name \"", name, "\": want 1 to ", kGgufMaxTensorName, " bytes of text");
+  FT_CHECK(named, invalid_argument, "[gguf] the tensor name \"", name, "\": want 1 to ", kGgufMaxTensorName,
+           " bytes of text");
   const bool extents = std::ranges::all_of(source.shape, [](std::int64_t extent) { return extent >= 1; });
   FT_CHECK(axes >= 1 && axes <= kGgufMaxAxes && extents, invalid_argument, "[gguf] tensor \"", name,
            "\": want 1 to 4 extents >= 1");
   const std::vector<std::int64_t> ne(source.shape.rbegin(), source.shape.rend());
   std::int64_t bytes = 0;
   const GgmlTypeInfo& type = ggml_type_info(source.type);
-  FT_CHECK(gguf_tensor_bytes(type, ne, bytes) == Reason::none, invalid_argument, "[gguf] tensor \"", name, "\": rows of ",
-           ne.front(), " elements, want a multiple of ", type.block_elements);
+  FT_CHECK(gguf_tensor_bytes(type, ne, bytes) == Reason::none, invalid_argument, "[gguf] tensor \"", name,
+           "\": rows of ", ne.front(), " elements, want a multiple of ", type.block_elements);
   FT_CHECK(source.data || source.fill, invalid_argument, "[gguf] tensor \"", name, "\" has no data");
   return bytes;
 }

@@ -19,7 +19,8 @@ const std::string* duplicate_key(const Json::Object& members) {
   };
   std::vector<Entry> entries;
   entries.reserve(members.size());
-  for (const Json::Member& member : members) entries.push_back({std::hash<std::string_view>()(member.first), &member.first});
+  for (const Json::Member& member : members)
+    entries.push_back({std::hash<std::string_view>()(member.first), &member.first});
   std::ranges::sort(entries, std::less<>());
   const auto same = [](const Entry& a, const Entry& b) { return a.hash == b.hash && *a.key == *b.key; };
   const auto found = std::ranges::adjacent_find(entries, same);
@@ -35,9 +36,12 @@ class Builder {
   }
   void key(std::string_view name) { keys_.back() = name; }
   void put(Json value) {
-    if (open_.empty()) root_ = std::move(value);
-    else if (open_.back().is_object()) open_.back().append(std::move(keys_.back()), std::move(value));
-    else open_.back().push_back(std::move(value));
+    if (open_.empty())
+      root_ = std::move(value);
+    else if (open_.back().is_object())
+      open_.back().append(std::move(keys_.back()), std::move(value));
+    else
+      open_.back().push_back(std::move(value));
   }
   void close(const JsonReader& in) {
     Json done = std::move(open_.back());
@@ -140,16 +144,33 @@ Json parse_json(std::string_view text, std::string_view what, const JsonLimits& 
   JsonReader in(text, what, limits);
   Builder out;
   for (;;) switch (in.next()) {
-      case JsonToken::begin_object: out.open(Json::object()); break;
-      case JsonToken::begin_array: out.open(Json::array()); break;
+      case JsonToken::begin_object:
+        out.open(Json::object());
+        break;
+      case JsonToken::begin_array:
+        out.open(Json::array());
+        break;
       case JsonToken::end_object:
-      case JsonToken::end_array: out.close(in); break;
-      case JsonToken::key: out.key(in.text()); break;
-      case JsonToken::string: out.put(Json(in.text())); break;
-      case JsonToken::number: out.put(in.is_integer() ? Json(in.integer()) : Json(in.number())); break;
-      case JsonToken::boolean: out.put(Json(in.boolean())); break;
-      case JsonToken::null: out.put(Json()); break;
-      case JsonToken::end: return out.take();
+      case JsonToken::end_array:
+        out.close(in);
+        break;
+      case JsonToken::key:
+        out.key(in.text());
+        break;
+      case JsonToken::string:
+        out.put(Json(in.text()));
+        break;
+      case JsonToken::number:
+        out.put(in.is_integer() ? Json(in.integer()) : Json(in.number()));
+        break;
+      case JsonToken::boolean:
+        out.put(Json(in.boolean()));
+        break;
+      case JsonToken::null:
+        out.put(Json());
+        break;
+      case JsonToken::end:
+        return out.take();
     }
 }
 

@@ -17,8 +17,10 @@ void append_unit(unsigned unit, std::string& out) {
 void append_escaped_ascii(char letter, std::string& out) {
   constexpr std::string_view kLetters = "\"\\\b\f\n\r\t", kNames = "\"\\bfnrt";
   const std::size_t which = kLetters.find(letter);
-  if (which != kLetters.npos) (out += '\\') += kNames[which];
-  else append_unit(static_cast<unsigned char>(letter), out);
+  if (which != kLetters.npos)
+    (out += '\\') += kNames[which];
+  else
+    append_unit(static_cast<unsigned char>(letter), out);
 }
 
 /// The code point of the valid sequence text[at, at + length).
@@ -41,11 +43,16 @@ void dump_string(std::string_view text, bool ascii, std::string& out) {
     const auto byte = static_cast<unsigned char>(text[at]);
     const std::size_t length = utf8_length(text, at);
     const bool plain = byte >= 0x20 && byte != '"' && byte != '\\' && !(ascii && byte == 0x7f);
-    if (length == 1 && plain) out += text[at];
-    else if (length == 1) append_escaped_ascii(text[at], out);
-    else if (ascii) append_code_point(length == 0 ? kReplacement : decode(text, at, length), out);
-    else if (length == 0) out += "\xEF\xBF\xBD";
-    else out.append(text, at, length);
+    if (length == 1 && plain)
+      out += text[at];
+    else if (length == 1)
+      append_escaped_ascii(text[at], out);
+    else if (ascii)
+      append_code_point(length == 0 ? kReplacement : decode(text, at, length), out);
+    else if (length == 0)
+      out += "\xEF\xBF\xBD";
+    else
+      out.append(text, at, length);
     at += std::max<std::size_t>(length, 1);
   }
   out += '"';
@@ -60,8 +67,8 @@ void dump_number(double value, std::string& out) {
   char text[40];
   const double size = std::abs(value);
   const bool plain = size == 0 || (size >= 1e-4 && size < 1e16);
-  const auto end = std::to_chars(text, text + sizeof text, value,
-                                 plain ? std::chars_format::fixed : std::chars_format::scientific);
+  const auto end =
+      std::to_chars(text, text + sizeof text, value, plain ? std::chars_format::fixed : std::chars_format::scientific);
   const std::string_view digits(text, static_cast<std::size_t>(end.ptr - text));
   out += digits;
   if (plain && digits.find('.') == digits.npos) out += ".0";
@@ -72,13 +79,20 @@ class Dumper {
   Dumper(const JsonStyle& style, std::string& out) : style_(style), out_(out) {}
 
   void value(const Json& v, int level) {
-    if (v.is_null()) out_ += "null";
-    else if (v.is_bool()) out_ += v.as_bool("") ? "true" : "false";
-    else if (v.is_integer()) out_ += concat(v.as_integer(""));
-    else if (v.is_number()) dump_number(v.as_number(""), out_);
-    else if (v.is_string()) dump_string(v.as_string(""), style_.ascii, out_);
-    else if (v.is_array()) array(v.as_array(""), level);
-    else object(v.as_object(""), level);
+    if (v.is_null())
+      out_ += "null";
+    else if (v.is_bool())
+      out_ += v.as_bool("") ? "true" : "false";
+    else if (v.is_integer())
+      out_ += concat(v.as_integer(""));
+    else if (v.is_number())
+      dump_number(v.as_number(""), out_);
+    else if (v.is_string())
+      dump_string(v.as_string(""), style_.ascii, out_);
+    else if (v.is_array())
+      array(v.as_array(""), level);
+    else
+      object(v.as_object(""), level);
   }
 
  private:
@@ -98,7 +112,8 @@ class Dumper {
   void object(const Json::Object& object, int level) {
     std::vector<const Json::Member*> members;
     for (const Json::Member& member : object) members.push_back(&member);
-    if (style_.sort_keys) std::ranges::stable_sort(members, {}, [](const Json::Member* m) -> const std::string& { return m->first; });
+    if (style_.sort_keys)
+      std::ranges::stable_sort(members, {}, [](const Json::Member* m) -> const std::string& { return m->first; });
     out_ += '{';
     for (std::size_t i = 0; i < members.size(); ++i) {
       if (i) out_ += style_.comma;

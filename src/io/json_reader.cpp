@@ -11,10 +11,14 @@ bool is_plain(unsigned char c) noexcept { return c >= 0x20 && c < 0x80 && c != '
 
 void append_utf8(std::uint32_t code, std::string& out) {
   const auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((code >> shift) & 0x3f)); };
-  if (code < 0x80) out += static_cast<char>(code);
-  else if (code < 0x800) out += static_cast<char>(0xc0 | (code >> 6)), tail(0);
-  else if (code < 0x10000) out += static_cast<char>(0xe0 | (code >> 12)), tail(6), tail(0);
-  else out += static_cast<char>(0xf0 | (code >> 18)), tail(12), tail(6), tail(0);
+  if (code < 0x80)
+    out += static_cast<char>(code);
+  else if (code < 0x800)
+    out += static_cast<char>(0xc0 | (code >> 6)), tail(0);
+  else if (code < 0x10000)
+    out += static_cast<char>(0xe0 | (code >> 12)), tail(6), tail(0);
+  else
+    out += static_cast<char>(0xf0 | (code >> 18)), tail(12), tail(6), tail(0);
 }
 
 }  // namespace
@@ -46,10 +50,14 @@ JsonToken JsonReader::next() {
   skip_space();
   token_begin_ = at_;
   switch (state_) {
-    case State::first_key: return peek() == '}' ? close(true) : key();
-    case State::first_value: return peek() == ']' ? close(false) : value();
-    case State::value: return value();
-    case State::after: break;
+    case State::first_key:
+      return peek() == '}' ? close(true) : key();
+    case State::first_value:
+      return peek() == ']' ? close(false) : value();
+    case State::value:
+      return value();
+    case State::after:
+      break;
   }
   return after();
 }
@@ -70,7 +78,8 @@ JsonToken JsonReader::after() {
 }
 
 void JsonReader::skip_space() noexcept {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+    ++at_;
 }
 
 JsonToken JsonReader::value() {
@@ -223,7 +232,8 @@ void JsonReader::skip_value() {
 }
 
 void JsonReader::unexpected(std::string_view what, Reason reason) const {
-  const std::string got = at_ < text_.size() ? concat("got \"", excerpt(text_.substr(at_, 32), 32), "\"") : "the text ends";
+  const std::string got =
+      at_ < text_.size() ? concat("got \"", excerpt(text_.substr(at_, 32), 32), "\"") : "the text ends";
   const bool cut = line_ > 0 && at_ == text_.size();
   fail_at(at_, cut ? Reason::trunc : reason, concat("want ", what, ", ", got));
 }
@@ -242,8 +252,10 @@ std::string JsonReader::place(std::size_t offset) const {
 std::string JsonReader::path() const {
   std::string text;
   for (std::size_t i = 0; i < frames_.size() && i < 16; ++i) {
-    if (!frames_[i].object) text += concat(text.empty() ? ": [" : "[", frames_[i].index, "]");
-    else if (frames_[i].key.data() != nullptr) text += concat(text.empty() ? ": " : ".", excerpt(frames_[i].key, 48));
+    if (!frames_[i].object)
+      text += concat(text.empty() ? ": [" : "[", frames_[i].index, "]");
+    else if (frames_[i].key.data() != nullptr)
+      text += concat(text.empty() ? ": " : ".", excerpt(frames_[i].key, 48));
   }
   return text;
 }

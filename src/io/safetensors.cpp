@@ -40,11 +40,13 @@ std::int64_t header_bytes(const InputFile& file) {
   if (good) return static_cast<std::int64_t>(bytes);
   check_looks(file.path(), head);
   const std::uint64_t swapped = __builtin_bswap64(bytes);
-  FT_CHECK_FILE(bytes <= kSafetensorsMaxHeader, limit, file.path(), ": byte 0: header of ", bytes, " bytes, the limit is ",
-                kSafetensorsMaxHeader, swapped <= rest ? "; is its length stored big-endian?" : "");
+  FT_CHECK_FILE(bytes <= kSafetensorsMaxHeader, limit, file.path(), ": byte 0: header of ", bytes,
+                " bytes, the limit is ", kSafetensorsMaxHeader,
+                swapped <= rest ? "; is its length stored big-endian?" : "");
   FT_CHECK_FILE(bytes <= rest, trunc, file.path(), ": byte 0: header of ", bytes, " bytes, the file has ", rest,
                 " after its length");
-  throw Error(Status::invalid_file, Reason::json, concat(file.path(), ": byte 8: want a JSON header that begins with {"));
+  throw Error(Status::invalid_file, Reason::json,
+              concat(file.path(), ": byte 8: want a JSON header that begins with {"));
 }
 
 }  // namespace
@@ -53,14 +55,22 @@ std::string_view safetensors_dtype_name(SafetensorsDType dtype) noexcept { retur
 
 std::optional<DType> core_dtype(SafetensorsDType dtype) noexcept {
   switch (dtype) {
-    case SafetensorsDType::f32: return DType::f32;
-    case SafetensorsDType::bf16: return DType::bf16;
-    case SafetensorsDType::f16: return DType::f16;
-    case SafetensorsDType::u8: return DType::u8;
-    case SafetensorsDType::i8: return DType::i8;
-    case SafetensorsDType::i32: return DType::i32;
-    case SafetensorsDType::i64: return DType::i64;
-    default: return std::nullopt;
+    case SafetensorsDType::f32:
+      return DType::f32;
+    case SafetensorsDType::bf16:
+      return DType::bf16;
+    case SafetensorsDType::f16:
+      return DType::f16;
+    case SafetensorsDType::u8:
+      return DType::u8;
+    case SafetensorsDType::i8:
+      return DType::i8;
+    case SafetensorsDType::i32:
+      return DType::i32;
+    case SafetensorsDType::i64:
+      return DType::i64;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -87,7 +97,8 @@ SafetensorsFile::SafetensorsFile(const std::string& path, Symlinks symlinks) : f
 }
 
 const SafetensorsTensor* SafetensorsFile::find(std::string_view name) const noexcept {
-  const auto found = std::ranges::lower_bound(tensors_, name, {}, [](const auto& t) { return std::string_view(t.name); });
+  const auto found =
+      std::ranges::lower_bound(tensors_, name, {}, [](const auto& t) { return std::string_view(t.name); });
   return found != tensors_.end() && found->name == name ? &*found : nullptr;
 }
 
@@ -99,7 +110,8 @@ void SafetensorsFile::read(const SafetensorsTensor& tensor, std::int64_t begin, 
                 concat(path(), ": tensor \"", excerpt(tensor.name), "\": dtype ", safetensors_dtype_name(tensor.dtype),
                        " is not supported"));
   FT_CHECK(begin >= 0 && bytes >= 0 && begin <= tensor.bytes && bytes <= tensor.bytes - begin, invalid_argument,
-           "[safetensors] bytes ", begin, " to ", begin + bytes, " of \"", excerpt(tensor.name), "\", it has ", tensor.bytes);
+           "[safetensors] bytes ", begin, " to ", begin + bytes, " of \"", excerpt(tensor.name), "\", it has ",
+           tensor.bytes);
   file_.read(tensor.offset + begin, out, bytes);
 }
 

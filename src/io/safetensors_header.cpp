@@ -22,7 +22,8 @@ std::string_view safetensors_name_fault(std::string_view name) noexcept {
   if (name.empty()) return "is empty";
   if (name.size() > kLongest) return "is longer than 512 bytes";
   if (std::ranges::any_of(name, is_control)) return "has a control character";
-  const bool climbs = name == ".." || name.starts_with("../") || name.ends_with("/..") || name.find("/../") != name.npos;
+  const bool climbs =
+      name == ".." || name.starts_with("../") || name.ends_with("/..") || name.find("/../") != name.npos;
   return climbs || name.front() == '/' ? "is a path" : "";
 }
 
@@ -81,21 +82,28 @@ void SafetensorsHeader::read_entry(SafetensorsTensor& tensor) {
   expect(JsonToken::begin_object, Reason::schema, "an object with dtype, shape and data_offsets");
   Seen seen;
   while (in_.next() == JsonToken::key) {
-    if (in_.text() == "dtype") once(seen.dtype, "dtype"), read_dtype(tensor);
-    else if (in_.text() == "shape") once(seen.shape, "shape"), read_shape(tensor);
-    else if (in_.text() == "data_offsets") once(seen.offsets, "data_offsets"), read_offsets(tensor);
-    else in_.skip_value();
+    if (in_.text() == "dtype")
+      once(seen.dtype, "dtype"), read_dtype(tensor);
+    else if (in_.text() == "shape")
+      once(seen.shape, "shape"), read_shape(tensor);
+    else if (in_.text() == "data_offsets")
+      once(seen.offsets, "data_offsets"), read_offsets(tensor);
+    else
+      in_.skip_value();
   }
   if (!seen.dtype || !seen.shape || !seen.offsets)
     in_.fail(Reason::schema, concat("tensor \"", excerpt(tensor.name, 48), "\" has no ",
-                                    !seen.dtype ? "dtype" : !seen.shape ? "shape" : "data_offsets"));
+                                    !seen.dtype   ? "dtype"
+                                    : !seen.shape ? "shape"
+                                                  : "data_offsets"));
   check_size(tensor);
 }
 
 void SafetensorsHeader::read_dtype(SafetensorsTensor& tensor) {
   expect(JsonToken::string, Reason::dtype, "a dtype in quotes");
   const auto* row = std::ranges::find(kSafetensorsDTypes, in_.text(), &SafetensorsDTypeInfo::name);
-  if (row == std::end(kSafetensorsDTypes)) in_.fail(Reason::dtype, concat("unknown dtype \"", excerpt(in_.text(), 32), "\""));
+  if (row == std::end(kSafetensorsDTypes))
+    in_.fail(Reason::dtype, concat("unknown dtype \"", excerpt(in_.text(), 32), "\""));
   tensor.dtype = row->dtype;
 }
 
@@ -131,10 +139,12 @@ void SafetensorsHeader::check_size(const SafetensorsTensor& tensor) {
   const SafetensorsDTypeInfo& info = info_of(tensor.dtype);
   std::int64_t bits = info.bits;
   for (const std::int64_t extent : tensor.shape)
-    if (__builtin_mul_overflow(bits, extent, &bits)) in_.fail(Reason::overflow, concat(describe(tensor), " overflows 64 bits"));
+    if (__builtin_mul_overflow(bits, extent, &bits))
+      in_.fail(Reason::overflow, concat(describe(tensor), " overflows 64 bits"));
   if (bits % 8 != 0) in_.fail(Reason::layout, concat(describe(tensor), " does not end on a byte"));
   if (bits / 8 != tensor.bytes)
-    in_.fail(Reason::mismatch, concat(describe(tensor), " takes ", bits / 8, " bytes, data_offsets give ", tensor.bytes));
+    in_.fail(Reason::mismatch,
+             concat(describe(tensor), " takes ", bits / 8, " bytes, data_offsets give ", tensor.bytes));
 }
 
 void SafetensorsHeader::check_names() const {
@@ -150,7 +160,8 @@ void SafetensorsHeader::check_layout() const {
   std::int64_t end = data_begin_;
   for (const SafetensorsTensor* tensor : order) {
     FT_CHECK_FILE(tensor->offset == end, layout, what_, ": tensor \"", excerpt(tensor->name, 48), "\" begins at byte ",
-                  tensor->offset, tensor->offset < end ? ", inside another one that ends at " : ", after a hole from ", end);
+                  tensor->offset, tensor->offset < end ? ", inside another one that ends at " : ", after a hole from ",
+                  end);
     end += tensor->bytes;
   }
   FT_CHECK_FILE(end == data_begin_ + data_bytes_, layout, what_, ": the tensors end at byte ", end, ", the file has ",

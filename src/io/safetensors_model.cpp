@@ -32,7 +32,8 @@ std::vector<std::string> shards_of(const Json& index, const std::string& path) {
   std::vector<std::string> names;
   for (const auto& [tensor, shard] : index.at("weight_map", path).as_object(concat(path, ": weight_map"))) {
     const std::string& name = shard.as_string(concat(path, ": weight_map: ", excerpt(tensor, 48)));
-    const bool plain = !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\\\0", 3)) == name.npos;
+    const bool plain =
+        !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\\\0", 3)) == name.npos;
     FT_CHECK_FILE(plain, schema, path, ": weight_map: ", excerpt(tensor, 48), ": want a file name, got \"",
                   excerpt(name), "\"");
     names.push_back(name);
@@ -58,7 +59,8 @@ SafetensorsModel::SafetensorsModel(const std::string& path) : path_(path) {
   const bool sharded = folder && !exists(single);
   if (sharded && !exists(index_path)) nothing_there(path);
   const Json index = sharded ? parse_json(read_file(index_path), index_path) : Json();
-  if (!sharded) files_.emplace_back(single);
+  if (!sharded)
+    files_.emplace_back(single);
   else
     for (const std::string& shard : shards_of(index, index_path)) {
       check_inside(path, concat(path, "/", shard));
@@ -88,8 +90,8 @@ void SafetensorsModel::check_index(const std::string& path, const Json& index) c
   const Json* total = metadata ? metadata->find("total_size") : nullptr;
   std::int64_t bytes = 0;
   for (const Tensor& t : tensors_) bytes += t.tensor->bytes;
-  FT_CHECK_FILE(!total || total->as_number(concat(path, ": metadata.total_size")) == static_cast<double>(bytes), mismatch,
-                path, ": metadata.total_size is ", dump_json(*total), ", the tensors have ", bytes, " bytes");
+  FT_CHECK_FILE(!total || total->as_number(concat(path, ": metadata.total_size")) == static_cast<double>(bytes),
+                mismatch, path, ": metadata.total_size is ", dump_json(*total), ", the tensors have ", bytes, " bytes");
 }
 
 const SafetensorsModel::Tensor* SafetensorsModel::find(std::string_view name) const noexcept {

@@ -12,14 +12,16 @@ namespace {
 std::int64_t bytes_of(const SafetensorsSource& source) {
   const SafetensorsDTypeInfo& info = info_of(source.dtype);
   const std::string name = excerpt(source.name, 48);
-  FT_CHECK(info.rank > 0, invalid_argument, "[safetensors] tensor \"", name, "\": dtype ", info.name, " is not supported");
-  FT_CHECK(source.shape.size() <= kSafetensorsMaxRank, invalid_argument, "[safetensors] tensor \"", name, "\": ",
-           source.shape.size(), " axes, the limit is ", kSafetensorsMaxRank);
+  FT_CHECK(info.rank > 0, invalid_argument, "[safetensors] tensor \"", name, "\": dtype ", info.name,
+           " is not supported");
+  FT_CHECK(source.shape.size() <= kSafetensorsMaxRank, invalid_argument, "[safetensors] tensor \"", name,
+           "\": ", source.shape.size(), " axes, the limit is ", kSafetensorsMaxRank);
   std::int64_t bytes = info.bits / 8;
   for (const std::int64_t extent : source.shape)
-    FT_CHECK(extent >= 0 && !__builtin_mul_overflow(bytes, extent, &bytes), invalid_argument, "[safetensors] tensor \"", name,
-             "\": extent ", extent);
-  FT_CHECK(source.data || source.fill || bytes == 0, invalid_argument, "[safetensors] tensor \"", name, "\" has no data");
+    FT_CHECK(extent >= 0 && !__builtin_mul_overflow(bytes, extent, &bytes), invalid_argument, "[safetensors] tensor \"",
+             name, "\": extent ", extent);
+  FT_CHECK(source.data || source.fill || bytes == 0, invalid_argument, "[safetensors] tensor \"", name,
+           "\" has no data");
   return bytes;
 }
 
@@ -43,7 +45,8 @@ void check_names(std::vector<const SafetensorsSource*> tensors) {
   }
   std::ranges::sort(tensors, {}, name_of);
   const auto twice = std::ranges::adjacent_find(tensors, {}, name_of);
-  FT_CHECK(twice == tensors.end(), invalid_argument, "[safetensors] tensor \"", excerpt((*twice)->name, 48), "\" twice");
+  FT_CHECK(twice == tensors.end(), invalid_argument, "[safetensors] tensor \"", excerpt((*twice)->name, 48),
+           "\" twice");
 }
 
 Json array_of(std::span<const std::int64_t> values) {
@@ -57,7 +60,8 @@ std::string header_of(const std::vector<const SafetensorsSource*>& order, Safete
   std::ranges::sort(metadata);
   const auto key_of = [](const auto& entry) -> const std::string& { return entry.first; };
   const auto twice = std::ranges::adjacent_find(metadata, {}, key_of);
-  FT_CHECK(twice == metadata.end(), invalid_argument, "[safetensors] metadata key \"", excerpt(twice->first, 48), "\" twice");
+  FT_CHECK(twice == metadata.end(), invalid_argument, "[safetensors] metadata key \"", excerpt(twice->first, 48),
+           "\" twice");
   for (const auto& [key, value] : metadata) header[kSafetensorsMetadataKey].append(key, value);
   std::int64_t at = 0;
   for (const SafetensorsSource* source : order) {

@@ -30,8 +30,19 @@ std::atomic<const Calls*> in_force{&kSystem};
 
 const Calls kSystem{
     [](const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); },
-    ::close, ::fstat, ::pread, ::write, ::ftruncate, ::fsync, lock_whole_file,
-    ::mkdir, ::rename, exchange_names, ::unlink, ::rmdir, ::statvfs,
+    ::close,
+    ::fstat,
+    ::pread,
+    ::write,
+    ::ftruncate,
+    ::fsync,
+    lock_whole_file,
+    ::mkdir,
+    ::rename,
+    exchange_names,
+    ::unlink,
+    ::rmdir,
+    ::statvfs,
 };
 
 const Calls& calls() noexcept { return *in_force.load(std::memory_order_acquire); }
@@ -41,7 +52,8 @@ bool interrupted() noexcept { return errno == EINTR; }
 void fail(int error, const std::string& path, std::string_view what, std::int64_t needed) {
   std::string text = concat(path, ": ", what, ": ", std::generic_category().message(error));
   const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  if (full) text += concat(needed > 0 ? concat("; it needs ", needed, " bytes, ") : "; ", free_bytes(path), " bytes are free");
+  if (full)
+    text += concat(needed > 0 ? concat("; it needs ", needed, " bytes, ") : "; ", free_bytes(path), " bytes are free");
   const bool missing = error == ENOENT || error == ENOTDIR;
   throw Error(missing ? Status::not_found : Status::io_error, Reason::io, text);
 }
@@ -93,7 +105,8 @@ void close(Fd fd, const std::string& path, std::int64_t needed) {
 
 std::int64_t free_bytes(const std::string& path) noexcept {
   struct statvfs info {};
-  if (calls().statvfs(path.c_str(), &info) != 0 && calls().statvfs(parent_directory(path).c_str(), &info) != 0) return -1;
+  if (calls().statvfs(path.c_str(), &info) != 0 && calls().statvfs(parent_directory(path).c_str(), &info) != 0)
+    return -1;
   return static_cast<std::int64_t>(info.f_bavail) * static_cast<std::int64_t>(info.f_frsize);
 }
 

@@ -33,10 +33,11 @@ struct Calls {
 };
 
 extern const Calls kSystem;
-const Calls& calls() noexcept;                       ///< the table in force
-void replace_calls(const Calls* table) noexcept;     ///< tests only; null brings kSystem back
+const Calls& calls() noexcept;                    ///< the table in force
+void replace_calls(const Calls* table) noexcept;  ///< tests only; null brings kSystem back
 
-/// Throws Error{not_found | io_error, IO}: `path: what: the system's text`, and for a full disk the bytes needed and free.
+/// Throws Error{not_found | io_error, IO}: `path: what: the system's text`, and for a full disk the bytes needed and
+/// free.
 [[noreturn]] void fail(int error, const std::string& path, std::string_view what, std::int64_t needed = 0);
 
 bool interrupted() noexcept;
@@ -81,7 +82,7 @@ void close(Fd fd, const std::string& path, std::int64_t needed = 0);
 std::int64_t free_bytes(const std::string& path) noexcept;  ///< of the file system that holds `path`; -1 unknown
 
 std::string parent_directory(const std::string& path);  ///< "." for a bare name
-std::string temporary_suffix();  ///< ".tmp-<pid>-<number>", another one each time
+std::string temporary_suffix();                         ///< ".tmp-<pid>-<number>", another one each time
 
 }  // namespace sys
 }  // namespace ftlib

@@ -19,7 +19,8 @@ struct FileStamp {
 
 enum class Symlinks { follow, refuse };  ///< of the last component of the path
 
-/// A regular file, open for reading until it is destroyed. Move-only; read() may be called from several threads at once.
+/// A regular file, open for reading until it is destroyed. Move-only; read() may be called from several threads at
+/// once.
 class InputFile {
  public:
   /// Throws Error{not_found, IO} when there is no such file and Error{io_error, IO} when it is not a regular file or
@@ -30,8 +31,8 @@ class InputFile {
   ~InputFile();
 
   const std::string& path() const noexcept { return path_; }
-  std::int64_t size() const noexcept { return stamp_.bytes; }         ///< bytes, at open
-  const FileStamp& stamp() const noexcept { return stamp_; }          ///< at open
+  std::int64_t size() const noexcept { return stamp_.bytes; }  ///< bytes, at open
+  const FileStamp& stamp() const noexcept { return stamp_; }   ///< at open
 
   /// Copies bytes [offset, offset + bytes) to `out`. Throws Error{invalid_file, TRUNC} when the range does not lie in
   /// the file, CHANGED when the file has become shorter since it was opened, Error{io_error, IO} for the rest.

@@ -31,18 +31,23 @@ struct GgmlTypeInfo {
   std::int32_t block_bytes;
 };
 inline constexpr GgmlTypeInfo kGgmlTypes[] = {
-    {GgmlType::f32, "f32", 1, 4},          {GgmlType::f16, "f16", 1, 2},          {GgmlType::q4_0, "q4_0", 32, 18},
-    {GgmlType::q4_1, "q4_1", 32, 20},      {GgmlType::q5_0, "q5_0", 32, 22},      {GgmlType::q5_1, "q5_1", 32, 24},
-    {GgmlType::q8_0, "q8_0", 32, 34},      {GgmlType::q8_1, "q8_1", 32, 40},      {GgmlType::q2_k, "q2_k", 256, 84},
-    {GgmlType::q3_k, "q3_k", 256, 110},    {GgmlType::q4_k, "q4_k", 256, 144},    {GgmlType::q5_k, "q5_k", 256, 176},
-    {GgmlType::q6_k, "q6_k", 256, 210},    {GgmlType::q8_k, "q8_k", 256, 292},    {GgmlType::iq2_xxs, "iq2_xxs", 256, 66},
-    {GgmlType::iq2_xs, "iq2_xs", 256, 74}, {GgmlType::iq3_xxs, "iq3_xxs", 256, 98}, {GgmlType::iq1_s, "iq1_s", 256, 50},
-    {GgmlType::iq4_nl, "iq4_nl", 32, 18},  {GgmlType::iq3_s, "iq3_s", 256, 110},  {GgmlType::iq2_s, "iq2_s", 256, 82},
-    {GgmlType::iq4_xs, "iq4_xs", 256, 136}, {GgmlType::i8, "i8", 1, 1},           {GgmlType::i16, "i16", 1, 2},
-    {GgmlType::i32, "i32", 1, 4},          {GgmlType::i64, "i64", 1, 8},          {GgmlType::f64, "f64", 1, 8},
-    {GgmlType::iq1_m, "iq1_m", 256, 56},   {GgmlType::bf16, "bf16", 1, 2},        {GgmlType::tq1_0, "tq1_0", 256, 54},
-    {GgmlType::tq2_0, "tq2_0", 256, 66},   {GgmlType::mxfp4, "mxfp4", 32, 17},    {GgmlType::nvfp4, "nvfp4", 64, 36},
-    {GgmlType::q1_0, "q1_0", 128, 18},
+    {GgmlType::f32, "f32", 1, 4},                 {GgmlType::f16, "f16", 1, 2},
+    {GgmlType::q4_0, "q4_0", 32, 18},             {GgmlType::q4_1, "q4_1", 32, 20},
+    {GgmlType::q5_0, "q5_0", 32, 22},             {GgmlType::q5_1, "q5_1", 32, 24},
+    {GgmlType::q8_0, "q8_0", 32, 34},             {GgmlType::q8_1, "q8_1", 32, 40},
+    {GgmlType::q2_k, "q2_k", 256, 84},            {GgmlType::q3_k, "q3_k", 256, 110},
+    {GgmlType::q4_k, "q4_k", 256, 144},           {GgmlType::q5_k, "q5_k", 256, 176},
+    {GgmlType::q6_k, "q6_k", 256, 210},           {GgmlType::q8_k, "q8_k", 256, 292},
+    {GgmlType::iq2_xxs, "iq2_xxs", 256, 66},      {GgmlType::iq2_xs, "iq2_xs", 256, 74},
+    {GgmlType::iq3_xxs, "iq3_xxs", 256, 98},      {GgmlType::iq1_s, "iq1_s", 256, 50},
+    {GgmlType::iq4_nl, "iq4_nl", 32, 18},         {GgmlType::iq3_s, "iq3_s", 256, 110},
+    {GgmlType::iq2_s, "iq2_s", 256, 82},          {GgmlType::iq4_xs, "iq4_xs", 256, 136},
+    {GgmlType::i8, "i8", 1, 1},                   {GgmlType::i16, "i16", 1, 2},
+    {GgmlType::i32, "i32", 1, 4},                 {GgmlType::i64, "i64", 1, 8},
+    {GgmlType::f64, "f64", 1, 8},                 {GgmlType::iq1_m, "iq1_m", 256, 56},
+    {GgmlType::bf16, "bf16", 1, 2},               {GgmlType::tq1_0, "tq1_0", 256, 54},
+    {GgmlType::tq2_0, "tq2_0", 256, 66},          {GgmlType::mxfp4, "mxfp4", 32, 17},
+    {GgmlType::nvfp4, "nvfp4", 64, 36},           {GgmlType::q1_0, "q1_0", 128, 18},
 };
 /// The row of a number from a file; null when ggml has no such type.
 const GgmlTypeInfo* find_ggml_type(std::uint32_t number) noexcept;
@@ -128,8 +133,8 @@ std::string describe(const GgufTensor& tensor);  ///< "q4_1 [576, 576]"
 /// One .gguf file, its header checked. Move-only; reading is thread-safe.
 class GgufFile {
  public:
-  /// Throws Error{invalid_file, TRUNC | MAGIC | VERSION | LIMIT | RANGE | UTF8 | SCHEMA | UNSUPPORTED | OVERFLOW | DUP |
-  /// DTYPE | SHAPE | LAYOUT | MISMATCH} with the byte, and as InputFile does. Limits: keys 65,535 bytes, strings
+  /// Throws Error{invalid_file, TRUNC | MAGIC | VERSION | LIMIT | RANGE | UTF8 | SCHEMA | UNSUPPORTED | OVERFLOW |
+  /// DUP | DTYPE | SHAPE | LAYOUT | MISMATCH} with the byte, and as InputFile does. Limits: keys 65,535 bytes, strings
   /// 64 MiB, 100,000 fields, 500,000 tensors, tensor names 64 bytes; arrays of arrays and files in parts are refused.
   explicit GgufFile(const std::string& path);
 

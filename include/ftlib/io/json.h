@@ -52,7 +52,8 @@ class Json {
   const Array& as_array(std::string_view what) const;
   const Object& as_object(std::string_view what) const;
 
-  const Json* find(std::string_view key) const noexcept;  ///< null when absent or not an object
+  /// Null when absent or not an object. Looks through the members: for many keys of a large object build a map.
+  const Json* find(std::string_view key) const noexcept;
   const Json& at(std::string_view key, std::string_view what) const;
   Json& operator[](std::string_view key);  ///< of an object (null becomes one); appends a missing key
   Json& append(std::string key, Json value);  ///< of an object (null becomes one), without looking for the key
@@ -69,9 +70,10 @@ struct JsonLimits {
   int depth = 128;
 };
 
-/// Parses one document. `what` (a path, "file:line") begins every error. Integers beyond int64 and numbers beyond double
-/// are RANGE errors; duplicate keys DUP; invalid UTF-8 or lone surrogates UTF8; depth and size LIMIT; the rest JSON.
-/// Byte offsets, at most 64 bytes of excerpt, control characters escaped.
+/// Parses one document, in time and memory linear in the text. `what` (a path, "file:line") begins every error, then
+/// come the byte, the path in the document and at most 64 bytes of excerpt. Integers beyond int64 and numbers beyond
+/// double (or too small for it) are RANGE errors; duplicate keys DUP; invalid UTF-8 or lone surrogates UTF8; depth and
+/// size LIMIT; the rest JSON.
 Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits = {});
 
 struct JsonStyle {
@@ -85,7 +87,8 @@ inline constexpr JsonStyle kCompactJson{};
 inline constexpr JsonStyle kPythonJson{-1, ", ", ": ", false, true};      ///< json.dumps(x)
 inline constexpr JsonStyle kPythonPrettyJson{2, ",", ": ", true, true};   ///< json.dumps(x, indent=2, sort_keys=True)
 
-/// Shortest round-trip numbers; NaN and infinity become null.
+/// Numbers as Python's repr, the shortest that read back equal: 0.0001, 1e-05, 1e+16. NaN and infinity become null,
+/// invalid UTF-8 becomes U+FFFD.
 std::string dump_json(const Json& value, const JsonStyle& style = kCompactJson);
 
 /// At most `limit` bytes of `text`, control characters and invalid UTF-8 escaped: safe to show in a message.

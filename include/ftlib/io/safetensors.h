@@ -44,8 +44,9 @@ using SafetensorsMetadata = std::vector<std::pair<std::string, std::string>>;  /
 class SafetensorsFile {
  public:
   /// Throws Error{invalid_file, TRUNC | LIMIT | MAGIC | JSON | UTF8 | DUP | SCHEMA | DTYPE | SHAPE | RANGE | OVERFLOW |
-  /// LAYOUT | MISMATCH} with the byte or the tensor's name, and as InputFile does. Limits: header 100,000,000 bytes (the
-  /// format's own), 1,000,000 tensors, names of 1 to 512 bytes without control characters or `..`.
+  /// LAYOUT | MISMATCH} with the byte or the tensor's name, and as InputFile does. Limits: header 100,000,000 bytes
+  /// (the format's own), 500,000 tensors, 8 axes, names of 1 to 512 bytes that have no control characters and are no
+  /// paths.
   explicit SafetensorsFile(const std::string& path, Symlinks symlinks = Symlinks::follow);
 
   const std::string& path() const noexcept { return file_.path(); }

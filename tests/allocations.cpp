@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "allocations.h"
+
+#include <malloc.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace allocations {
+namespace {
+
+std::atomic<std::int64_t> in_use{0}, peak{0}, level{0};
+thread_local std::int64_t until_failure = -1;
+thread_local bool has_failed = false;
+
+}  // namespace
+
+void reset_peak() noexcept { level = in_use.load(), peak = in_use.load(); }
+std::int64_t peak_bytes() noexcept { return peak - level; }
+void fail_at(std::int64_t k) noexcept { until_failure = k, has_failed = false; }
+bool failed() noexcept { return has_failed; }
+
+[[maybe_unused]] static void* allocate(std::size_t bytes, std::size_t alignment) {
+  if (until_failure >= 0 && until_failure-- == 0) {
+    has_failed = true;
+    throw std::bad_alloc();
+  }
+  void* memory = alignment == 0 ? std::malloc(bytes)
+                                : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  const std::int64_t now = in_use += static_cast<std::int64_t>(malloc_usable_size(memory));
+  for (std::int64_t seen = peak; seen < now && !peak.compare_exchange_weak(seen, now);) {
+  }
+  return memory;
+}
+
+[[maybe_unused]] static void release(void* memory) noexcept {
+  in_use -= static_cast<std::int64_t>(malloc_usable_size(memory));
+  std::free(memory);
+}
+
+}  // namespace allocations
+
+#if FTLIB_COUNT_ALLOCATIONS
+void* operator new(std::size_t bytes) { return allocations::allocate(bytes, 0); }
+void* operator new[](std::size_t bytes) { return allocations::allocate(bytes, 0); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return allocations::allocate(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new[](std::size_t bytes, std::align_val_t alignment) {
+  return allocations::allocate(bytes, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { allocations::release(memory); }
+void operator delete[](void* memory) noexcept { allocations::release(memory); }
+void operator delete(void* memory, std::size_t) noexcept { allocations::release(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { allocations::release(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { allocations::release(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { allocations::release(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { allocations::release(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { allocations::release(memory); }
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <clocale>
+#include <cmath>
+#include <cstdlib>
+
+#include "ftlib/io/json.h"
+#include "golden.h"
+#include "hostile.h"
+#include "temporary_folder.h"
+
+using namespace ftlib;
+
+namespace {
+
+struct Refused {
+  std::string text;
+  Reason reason;
+};
+
+Reason reason_of(std::string_view text, const JsonLimits& limits = {}) {
+  try {
+    parse_json(text, "t.json", limits);
+  } catch (const Error& error) {
+    const std::string_view message = error.what();
+    CHECK(message.starts_with("t.json"));
+    CHECK(message.size() < 400);
+    CHECK(std::ranges::all_of(message, [](char letter) { return letter >= 0x20 && letter < 0x7f; }));
+    return error.reason();
+  }
+  return Reason::none;
+}
+
+std::string repeated(std::string_view text, std::size_t times) {
+  std::string out;
+  while (times-- > 0) out += text;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("JSON is what RFC 8259 says and nothing more") {
+  const Refused cases[] = {
+      {"", Reason::json},
+      {" ", Reason::json},
+      {"{", Reason::json},
+      {"[", Reason::json},
+      {"]", Reason::json},
+      {"[1,]", Reason::json},
+      {"{\"a\":1,}", Reason::json},
+      {"[,1]", Reason::json},
+      {"[1 2]", Reason::json},
+      {"{\"a\" 1}", Reason::json},
+      {"{\"a\":}", Reason::json},
+      {"{a:1}", Reason::json},
+      {"{1:1}", Reason::json},
+      {"{'a':1}", Reason::json},
+      {"[1}", Reason::json},
+      {"{\"a\":1]", Reason::json},
+      {"1 1", Reason::json},
+      {"{} {}", Reason::json},
+      {"nul", Reason::json},
+      {"True", Reason::json},
+      {"NaN", Reason::json},
+      {"Infinity", Reason::json},
+      {"-Infinity", Reason::json},
+      {"-", Reason::json},
+      {"+1", Reason::json},
+      {"01", Reason::json},
+      {"-01", Reason::json},
+      {"1.", Reason::json},
+      {".5", Reason::json},
+      {"1e", Reason::json},
+      {"1e+", Reason::json},
+      {"0x1", Reason::json},
+      {"1.5.5", Reason::json},
+      {"// a\n1", Reason::json},
+      {"/* a */1", Reason::json},
+      {"\"", Reason::json},
+      {"\"\\\"", Reason::json},
+      {"\"\\x41\"", Reason::json},
+      {"\"\\u12\"", Reason::json},
+      {"\"\\u12G4\"", Reason::json},
+      {"\"\\u-123\"", Reason::json},
+      {"\"a\nb\"", Reason::json},
+      {std::string("\"\0\"", 3), Reason::json},
+      {std::string("1\0", 2), Reason::json},
+      {"\"\x1b\"", Reason::json},
+      {"\xEF\xBB\xBF{}", Reason::json},
+      {"\"\xC0\x80\"", Reason::utf8},
+      {"\"\xE0\x80\x80\"", Reason::utf8},
+      {"\"\xF0\x80\x80\x80\"", Reason::utf8},
+      {"\"\xED\xA0\x80\"", Reason::utf8},
+      {"\"\xF4\x90\x80\x80\"", Reason::utf8},
+      {"\"\xF8\x88\x80\x80\x80\"", Reason::utf8},
+      {"\"\x80\"", Reason::utf8},
+      {"\"\xC3\"", Reason::utf8},
+      {"\"\xE4\xB8\"", Reason::utf8},
+      {"\"\xFF\"", Reason::utf8},
+      {"\"\\uD83D\"", Reason::utf8},
+      {"\"\\uD83Dx\"", Reason::utf8},
+      {"\"\\uD83D\\u0041\"", Reason::utf8},
+      {"\"\\uDE00\"", Reason::utf8},
+      {std::string("\xFF\xFE{\0}\0", 6), Reason::utf8},
+      {"9223372036854775808", Reason::range},
+      {"-9223372036854775809", Reason::range},
+      {"1e999", Reason::range},
+      {"[1180591620717411303424]", Reason::range},
+      {"-1e999", Reason::range},
+      {repeated("9", 100000), Reason::range},
+      {"{\"a\":1,\"a\":1}", Reason::dup},
+      {"{\"a\":1,\"\\u0061\":2}", Reason::dup},
+      {"[{\"x\":{\"\":1,\"\":2}}]", Reason::dup},
+  };
+  for (const auto& [text, reason] : cases) {
+    CAPTURE(text.substr(0, 40));
+    const Reason got = reason_of(text);
+    CHECK_MESSAGE(got == reason, std::string(reason_name(got)), " instead of ", std::string(reason_name(reason)));
+  }
+}
+
+TEST_CASE("JSON that is valid is read exactly") {
+  CHECK(parse_json(" [ ] ", "t") == Json::array());
+  CHECK(parse_json("\t{\r\n}", "t") == Json::object());
+  CHECK(parse_json("-0", "t") == Json(0));
+  CHECK(std::signbit(parse_json("-0.0", "t").as_number("")));
+  CHECK(parse_json("9223372036854775807", "t").as_integer("") == INT64_MAX);
+  CHECK(parse_json("-9223372036854775808", "t").as_integer("") == INT64_MIN);
+  CHECK(parse_json("1E3", "t") == Json(1000.0));
+  CHECK(parse_json("0.1", "t").as_number("") == 0.1);
+  CHECK(parse_json("5e-324", "t").as_number("") > 0);
+  CHECK(parse_json("0." + repeated("0", 300) + "1e301", "t").as_number("") == 1.0);
+  CHECK(parse_json(R"("\"\\\/\b\f\n\r\t\u0000\u00e9\uD83D\uDE00")", "t") ==
+        Json(std::string("\"\\/\b\f\n\r\t\0\xC3\xA9\xF0\x9F\x98\x80", 15)));
+  CHECK(parse_json("\"\x7f\xC3\xA9\xED\x9F\xBF\xEE\x80\x80\xF4\x8F\xBF\xBF\"", "t").as_string("").size() == 13);
+  CHECK(dump_json(parse_json(R"({"b":[1,{"a":null}],"a":true})", "t")) == R"({"b":[1,{"a":null}],"a":true})");
+}
+
+TEST_CASE("JSON errors say where") {
+  CHECK_THROWS_WITH_AS(parse_json("{\"a\": [1, {\"b\": tru}]}", "f.json"),
+                       "f.json: byte 16: a[1].b: want a value, got \"tru}]}\"", Error);
+  CHECK_THROWS_WITH_AS(parse_json("[1, 2", "f.json"), "f.json: byte 5: [1]: want a comma or ], the text ends", Error);
+  CHECK_THROWS_WITH_AS(parse_json("{\"k\": 1, \"k\": 2}", "f.json"),
+                       "f.json: byte 15: key \"k\" appears twice in the object that ends here", Error);
+  CHECK_THROWS_WITH_AS(parse_json("{\"\x1b[31m\": 1}", "f.json"),
+                       "f.json: byte 2: want no control character in a string, got \"\\x1b[31m\": 1}\"", Error);
+  const Json value = parse_json("{\"r\": 8.5, \"n\": -1}", "f.json");
+  CHECK_THROWS_WITH_AS(value.at("r", "f.json").as_integer("f.json: r"), "f.json: r: want an integer, got number",
+                       Error);
+  CHECK_THROWS_WITH_AS(value.at("n", "f.json").as_integer("f.json: n", 1, 9), "f.json: n: want 1 to 9, got -1", Error);
+  CHECK_THROWS_WITH_AS(value.at("x", "f.json"), "f.json: \"x\" is missing", Error);
+}
+
+TEST_CASE("JSON has limits of depth and size") {
+  for (const std::string open : {"[", "{\"a\":"}) {
+    const std::string bomb = repeated(open, 1'000'000);
+    allocations::reset_peak();
+    CHECK(reason_of(bomb) == Reason::limit);
+    if (FTLIB_COUNT_ALLOCATIONS) CHECK(allocations::peak_bytes() < 1 << 20);
+  }
+  CHECK(reason_of(repeated("[", 128) + repeated("]", 128)) == Reason::none);
+  CHECK(reason_of(repeated("[", 129) + repeated("]", 129)) == Reason::limit);
+  CHECK(reason_of("[[]]", {100, 1}) == Reason::limit);
+  CHECK(reason_of(std::string(101, ' '), {100, 1}) == Reason::limit);
+}
+
+TEST_CASE("a string of a megabyte and an object of many keys are read in linear memory") {
+  const std::string megabyte = "\"" + repeated("a\\n", 1 << 19) + "\"";
+  CHECK(parse_json(megabyte, "t").as_string("").size() == 1 << 20);
+  std::string object = "{";
+  for (int i = 0; i < 200'000; ++i) object += concat(i ? "," : "", "\"key", i, "\":", i);
+  object += "}";
+  const Json value = parse_json(object, "t");
+  CHECK(value.as_object("").size() == 200'000);
+  CHECK(dump_json(value) == object);
+  object.back() = ',';
+  CHECK(reason_of(object + "\"key77777\":0}") == Reason::dup);
+}
+
+TEST_CASE("a host's comma-decimal locale changes no number") {
+  const TemporaryFolder folder;
+  const std::string before = std::setlocale(LC_ALL, nullptr);
+  const std::string compile = "localedef -i de_DE -f UTF-8 " + folder / "de_DE.UTF-8" + " >/dev/null 2>&1";
+  const bool made = std::system(compile.c_str()) >= 0 && ::setenv("LOCPATH", folder.path().c_str(), 1) == 0;
+  const bool comma = made && std::setlocale(LC_ALL, "de_DE.UTF-8") && *std::localeconv()->decimal_point == ',';
+  WARN_MESSAGE(comma, "no comma-decimal locale: the Debian package locales has its source");
+  CHECK(parse_json("[1.5, -2.25e-3]", "t") == Json(Json::Array{1.5, -0.00225}));
+  CHECK(dump_json(Json(1234567.5)) == "1234567.5");
+  std::setlocale(LC_ALL, before.c_str());
+  ::unsetenv("LOCPATH");
+}
+
+TEST_CASE("JSON is written as Python's json module writes it") {
+  const Json expected = golden_json("io/reference.json");
+  for (const Json& row : expected.at("json", "").as_array("")) {
+    const std::string &dumps = row.at("dumps", "").as_string(""), &pretty = row.at("pretty", "").as_string("");
+    const Json value = parse_json(dumps, "dumps");
+    CHECK(dump_json(value, kPythonJson) == dumps);
+    CHECK(dump_json(value, kPythonPrettyJson) == pretty);
+    CHECK(dump_json(value) == row.at("compact", "").as_string(""));
+  }
+}
+
+TEST_CASE("what JSON has no word for is written as null, and what is no UTF-8 is replaced") {
+  CHECK(dump_json(Json(Json::Array{std::nan(""), INFINITY, -INFINITY})) == "[null,null,null]");
+  CHECK(dump_json(Json("a\xFFz\xC3")) == "\"a\xEF\xBF\xBDz\xEF\xBF\xBD\"");
+  CHECK(dump_json(Json("a\xFFz"), kPythonJson) == "\"a\\ufffdz\"");
+}
+
+TEST_CASE("every prefix and bit flip of a JSON text is read or refused") {
+  const std::string good = R"({"a":[1,-2.5e-3,true,false,null,"x\n\u00e9\uD83D\uDE00é"],"b":{"c":{}}})";
+  const auto read_or_refused = [](const std::string& text) {
+    try {
+      const Json value = parse_json(text, "t");
+      CHECK(parse_json(dump_json(value), "t") == value);
+      return true;
+    } catch (const Error& error) {
+      return error.status() != Status::invalid_file;
+    }
+  };
+  CHECK(read_or_refused(good));
+  for (std::size_t bytes = 0; bytes < good.size(); ++bytes) CHECK_FALSE(read_or_refused(good.substr(0, bytes)));
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    std::string bad = good;
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+    read_or_refused(bad);
+  }
+  check_out_of_memory([&] { parse_json(good, "t"); });
+}
+
+TEST_CASE("excerpts are short and printable") {
+  CHECK(excerpt("plain") == "plain");
+  CHECK(excerpt("a\n\x1b\xFF\\") == "a\\x0a\\x1b\\xff\\x5c");
+  CHECK(excerpt(std::string(1000, 'x')).size() == 64);
+  CHECK(excerpt(std::string(1000, '\n')).size() <= 64);
+  CHECK(excerpt(std::string(1000, 'x')).ends_with("..."));
+}
