@@ -15,8 +15,9 @@ enum class JsonToken { begin_object, end_object, begin_array, end_array, key, st
 
 class JsonReader {
  public:
-  /// `what` begins every error. With a `line` (from 1) the text is that line of a file, and errors say `what:line:column`,
-  /// columns in code points from 1, in place of `what: byte N`; a line that ends too early is TRUNC there, not JSON.
+  /// `what` begins every error. With a `line` (from 1) the text is that line of a file, and errors say
+  /// `what:line:column`, columns in code points from 1, in place of `what: byte N`; a line that ends too early is TRUNC
+  /// there, not JSON.
   /// Throws LIMIT on a long text, JSON on a byte order mark.
   JsonReader(std::string_view text, std::string_view what, const JsonLimits& limits = {}, std::int64_t line = 0);
 
