@@ -14,6 +14,10 @@ constexpr std::string_view kAbsmax = ".absmax", kQuantMap = ".quant_map", kNeste
 constexpr std::string_view kParts[] = {kAbsmax, kQuantMap, kNestedAbsmax, kNestedQuantMap, kQuantState};
 constexpr std::int64_t kNestedBlockSize = 256, kLargestQuantState = 4096;
 
+std::string_view torch_name(DType dtype) {
+  return dtype == DType::f32 ? "float32" : dtype == DType::bf16 ? "bfloat16" : "float16";
+}
+
 std::int64_t blocks(std::int64_t n, std::int64_t size) { return n / size + (n % size != 0); }
 
 /// The statistics in one buffer, each part at a multiple of 64.
@@ -235,11 +239,46 @@ Nf4Weight read_bitsandbytes(const BitsAndBytesWeight& weight) {
   return result;
 }
 
+bool check_bitsandbytes_config(const Json& config, std::string_view what) {
+  const Json* section = config.find("quantization_config");
+  if (section == nullptr || section->is_null()) return false;
+  const std::string where = concat(what, ": quantization_config");
+  const std::string& method = section->at("quant_method", where).as_string(concat(where, ".quant_method"));
+  FT_CHECK_FILE(method == "bitsandbytes", unsupported, where, ".quant_method: \"", excerpt(method),
+                "\" is not supported (bitsandbytes is)");
+  const Json* four_bit = section->find("load_in_4bit");
+  FT_CHECK_FILE(four_bit != nullptr && four_bit->as_bool(concat(where, ".load_in_4bit")), unsupported, where,
+                ": only load_in_4bit is supported");
+  const Json* type = section->find("bnb_4bit_quant_type");  // absent, transformers takes fp4
+  const std::string name = type == nullptr ? "fp4" : type->as_string(concat(where, ".bnb_4bit_quant_type"));
+  FT_CHECK_FILE(name == "nf4", unsupported, where, ".bnb_4bit_quant_type: \"", excerpt(name),
+                "\" is not supported (nf4 is)");
+  return true;
+}
+
+Json bitsandbytes_config(bool double_quant, DType compute_dtype) {
+  Json json;
+  json.append("_load_in_4bit", true);
+  json.append("_load_in_8bit", false);
+  json.append("bnb_4bit_compute_dtype", torch_name(compute_dtype));
+  json.append("bnb_4bit_quant_storage", "uint8");
+  json.append("bnb_4bit_quant_type", "nf4");
+  json.append("bnb_4bit_use_double_quant", double_quant);
+  json.append("llm_int8_enable_fp32_cpu_offload", false);
+  json.append("llm_int8_has_fp16_weight", false);
+  json.append("llm_int8_skip_modules", nullptr);
+  json.append("llm_int8_threshold", 6.0);
+  json.append("load_in_4bit", true);
+  json.append("load_in_8bit", false);
+  json.append("quant_method", "bitsandbytes");
+  return json;
+}
+
 std::string bitsandbytes_quant_state(const WeightView& weight) {
   Json json;
   json.append("quant_type", "nf4");
   json.append("blocksize", std::int64_t{weight.block_size});
-  json.append("dtype", weight.dtype == DType::f32 ? "float32" : weight.dtype == DType::bf16 ? "bfloat16" : "float16");
+  json.append("dtype", torch_name(weight.dtype));
   json.append("shape", Json::Array{Json(weight.out()), Json(weight.in())});
   if (weight.nested_code != nullptr) {
     json.append("nested_blocksize", kNestedBlockSize);

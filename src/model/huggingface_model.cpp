@@ -4,6 +4,7 @@
 
 #include "ftlib/core/digest.h"
 #include "ftlib/io/safetensors.h"
+#include "ftlib/model/bitsandbytes.h"
 #include "model/containers.h"
 
 namespace ftlib::inline FTLIB_ABI {
@@ -11,17 +12,26 @@ namespace {
 
 class HuggingFaceModel final : public ModelFiles {
  public:
-  explicit HuggingFaceModel(const std::string& path) : config_path_(path + "/config.json"), files_(path) {
+  explicit HuggingFaceModel(const std::string& path)
+      : config_path_(path + "/config.json"), files_(path), weights_(bitsandbytes_weights(files_)) {
     path_ = path;
     const Json json = parse_json(read_file(config_path_), config_path_);
     config_ = model_config_from_json(json, config_path_);
-    for (const SafetensorsModel::Tensor& tensor : files_.tensors()) add(*tensor.tensor, tensor.file->path());
+    const bool four_bit = check_bitsandbytes_config(json, config_path_);
+    FT_CHECK_FILE(!four_bit || !weights_.empty(), mismatch, config_path_,
+                  ": quantization_config asks for 4-bit weights, but the files hold none; remove it and give --base nf4");
+    for (const SafetensorsModel::Tensor& tensor : files_.tensors())
+      if (!is_bitsandbytes_part(tensor.tensor->name)) add(*tensor.tensor, tensor.file->path());
     check_tied_head();
   }
 
   void read(const StoredTensor& tensor, void* out) const override {
     const SafetensorsModel::Tensor& stored = files_.at(tensor.name);
     stored.file->read(*stored.tensor, out);
+  }
+
+  void read_nf4_statistics(const StoredTensor& tensor, WeightView& view, Buffer& statistics) const override {
+    read_bitsandbytes_statistics(*four_bit_weight(tensor.name), view, statistics);
   }
 
   std::string digest() const override {
@@ -36,10 +46,20 @@ class HuggingFaceModel final : public ModelFiles {
   }
 
  private:
+  const BitsAndBytesWeight* four_bit_weight(std::string_view name) const {
+    const auto found = std::ranges::lower_bound(weights_, name, {}, &BitsAndBytesWeight::name);
+    return found != weights_.end() && found->name == name ? &*found : nullptr;
+  }
+
   void add(const SafetensorsTensor& tensor, const std::string& file) {
     if (tensor.name.ends_with(".rotary_emb.inv_freq")) return;  // derived from the configuration
     FT_CHECK_FILE(!gguf_name(tensor.name).empty(), unsupported, file, ": tensor ", excerpt(tensor.name),
                   " is not part of a llama model");
+    if (const BitsAndBytesWeight* weight = four_bit_weight(tensor.name)) {
+      const WeightView& layout = weight->layout;
+      tensors_.push_back({tensor.name, layout.format, {layout.out(), layout.in()}, 2, tensor.bytes, layout.block_size});
+      return;
+    }
     const std::optional<DType> dtype = core_dtype(tensor.dtype);
     FT_CHECK_FILE(dtype && (*dtype == DType::f32 || *dtype == DType::bf16 || *dtype == DType::f16), dtype, file,
                   ": tensor ", tensor.name, " is ", safetensors_dtype_name(tensor.dtype),
@@ -73,6 +93,7 @@ class HuggingFaceModel final : public ModelFiles {
 
   std::string config_path_;
   SafetensorsModel files_;
+  std::vector<BitsAndBytesWeight> weights_;
 };
 
 }  // namespace

@@ -179,7 +179,6 @@ QuantizeReport write_quantized(const std::string& out, std::span<const InputTens
   Quantizer quantizer(options, progress, passes);
   std::vector<SafetensorsSource> sources;
   for (const InputTensor& tensor : tensors) {
-    report.bytes_in += tensor.bytes;
     if (becomes_nf4(tensor)) {
       ++report.quantized;
       add_quantized(quantizer, tensor, options, sources);
@@ -193,7 +192,7 @@ QuantizeReport write_quantized(const std::string& out, std::span<const InputTens
   }
   write_safetensors(out, sources, metadata);
   const SafetensorsFile written(out);
-  for (const SafetensorsTensor& tensor : written.tensors()) report.bytes_out += tensor.bytes;
+  for (const SafetensorsTensor& tensor : written.tensors()) report.bytes += tensor.bytes;
   return report;
 }
 

@@ -49,6 +49,14 @@ struct Nf4Weight {
 };
 Nf4Weight read_bitsandbytes(const BitsAndBytesWeight& weight);
 
+/// Checks the `quantization_config` of a config.json, where it has one: bitsandbytes, 4 bits, nf4. What else it says is
+/// for whoever quantises while loading; the files say it themselves. Throws Error{invalid_file, UNSUPPORTED | SCHEMA}.
+/// Returns whether there is one.
+bool check_bitsandbytes_config(const Json& config, std::string_view what);
+
+/// The `quantization_config` that transformers reads: its own defaults, with these choices.
+Json bitsandbytes_config(bool double_quant, DType compute_dtype);
+
 /// The text of quant_state, as Python's json.dumps writes it.
 std::string bitsandbytes_quant_state(const WeightView& weight);
 

@@ -15,7 +15,7 @@ struct Nf4Options {
   bool double_quant = false;
 };
 
-/// Told before each tensor is read; bytes are those of the input, each counted once a pass.
+/// Told before each tensor is read; bytes are those of the tensors as read, each counted once a pass.
 struct QuantizeProgress {
   std::string_view tensor;
   std::int64_t done_bytes, total_bytes;
@@ -23,8 +23,8 @@ struct QuantizeProgress {
 using QuantizeProgressFunction = std::function<void(const QuantizeProgress&)>;
 
 struct QuantizeReport {
-  std::int64_t quantized = 0, copied = 0;    ///< tensors
-  std::int64_t bytes_in = 0, bytes_out = 0;  ///< of tensor data
+  std::int64_t quantized = 0, copied = 0;  ///< tensors
+  std::int64_t bytes = 0;                  ///< of tensor data written
 };
 
 /// Whether a tensor of this name becomes NF4: a module's ".weight", the module not being an embedding or the head,
@@ -38,5 +38,15 @@ bool is_nf4_candidate(std::string_view tensor_name) noexcept;
 /// Error{non_finite} naming tensor and element, and as SafetensorsFile and write_safetensors do.
 QuantizeReport quantize_file(const std::string& in, const std::string& out, const Nf4Options& options,
                              const QuantizeProgressFunction& progress = {});
+
+/// MODEL (a .gguf file or a Hugging Face folder) as a folder that transformers loads: model.safetensors,
+/// config.json with `quantization_config`, and the tokenizer's files. Linears become NF4; embeddings, head and norms
+/// keep their values: those of a folder are copied as they are, those of a GGUF become F32 unless they are F16 or BF16
+/// already. Of a GGUF, names, the order of q and k rows and the tokenizer become Hugging Face's. The config is written
+/// last, so an interrupted folder is no model. `out` may exist, and its files are replaced; it must not be MODEL, nor
+/// hold shards of another. Throws as quantize_file and ModelFiles::open do, and Error{invalid_argument} for such an
+/// `out`.
+QuantizeReport quantize_model(const std::string& model, const std::string& out, const Nf4Options& options,
+                              const QuantizeProgressFunction& progress = {});
 
 }  // namespace ftlib::inline FTLIB_ABI
