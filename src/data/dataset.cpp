@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ftlib/data/dataset.h"
+
+#include "ftlib/core/digest.h"
+#include "ftlib/core/parallel.h"
+
+namespace ftlib::inline FTLIB_ABI {
+namespace {
+
+/// Encodes all records in parallel; the first error in the file's order is the one that is thrown.
+std::vector<Example> encode_all(const std::string& path, const std::vector<Record>& records, const Tokenizer& tokenizer,
+                                const ChatTemplate* chat_template, const EncodeOptions& options) {
+  std::vector<Example> examples(records.size());
+  std::vector<std::exception_ptr> errors(records.size());
+  parallel_for(static_cast<std::int64_t>(records.size()), [&](std::int64_t i) {
+    const auto index = static_cast<std::size_t>(i);
+    try {
+      examples[index] =
+          encode_record(records[index], tokenizer, chat_template, options, concat(path, ":", records[index].line));
+    } catch (...) {
+      errors[index] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& error : errors)
+    if (error) std::rethrow_exception(error);
+  return examples;
+}
+
+/// Whether the example may stay; cuts it where that is asked for.
+bool fit(Example& example, const DatasetOptions& options, Dataset& dataset) {
+  if (example.length() <= options.max_length) return true;
+  if (options.truncate) {
+    example.tokens.resize(static_cast<std::size_t>(options.max_length));
+    example.supervised.resize(static_cast<std::size_t>(options.max_length));
+    if (example.supervised_tokens() > 0) return ++dataset.truncated > 0;
+  }
+  ++dataset.left_out;
+  return false;
+}
+
+}  // namespace
+
+Dataset load_dataset(const std::string& path, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
+                     const DatasetOptions& options) {
+  FT_CHECK(options.max_length >= 2, invalid_argument, "[dataset] max_length must be at least 2, got ",
+           options.max_length);
+  RecordFile file = read_records(path);
+  if (options.limit > 0 && file.records.size() > static_cast<std::size_t>(options.limit))
+    file.records.resize(static_cast<std::size_t>(options.limit));
+  std::vector<Example> examples = encode_all(path, file.records, tokenizer, chat_template, options.encode);
+  Dataset dataset;
+  dataset.digest = std::move(file.digest);
+  dataset.read = static_cast<std::int64_t>(examples.size());
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    examples[i].index = static_cast<std::int64_t>(i);
+    if (!fit(examples[i], options, dataset)) continue;
+    dataset.tokens += examples[i].length();
+    dataset.supervised_tokens += examples[i].supervised_tokens();
+    dataset.examples.push_back(std::move(examples[i]));
+    dataset.records.push_back(std::move(file.records[i]));
+  }
+  FT_CHECK_FILE(!dataset.examples.empty(), schema, path, ": all ", dataset.read, " records are longer than ",
+                options.max_length, " tokens; raise --max-length or use --truncate");
+  return dataset;
+}
+
+}  // namespace ftlib::inline FTLIB_ABI
