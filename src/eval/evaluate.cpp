@@ -45,4 +45,20 @@ LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std:
   return report;
 }
 
-}  // namespace ftlib
+std::vector<ScoredOutput> evaluate_outputs(const CausalLM& model, const LoraAdapter* adapter,
+                                           const Tokenizer& tokenizer, std::span<const Prompt> prompts,
+                                           std::span<const Metric> metrics, const GenerateOptions& options,
+                                           const TokenCallback& on_token) {
+  std::vector<std::vector<std::int32_t>> tokens;
+  for (const Prompt& prompt : prompts) tokens.push_back(prompt.tokens);
+  const std::vector<Generated> generated = generate(model, adapter, tokens, options, on_token);
+  std::vector<ScoredOutput> results(prompts.size());
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    results[i].output = tokenizer.decode(generated[i].tokens, true);
+    for (const Metric& metric : metrics)
+      results[i].scores.push_back(metric.score(results[i].output, prompts[i].reference));
+  }
+  return results;
+}
+
+}  // namespace ftlib::inline FTLIB_ABI

@@ -38,7 +38,8 @@ std::int64_t read_limit(const char* path) {
 
 std::int64_t available_bytes() {
   std::int64_t available = std::max<std::int64_t>(proc_kib("/proc/meminfo", "MemAvailable:"), 0) * 1024;
-  const std::int64_t limit = read_limit("/sys/fs/cgroup/memory.max"), used = read_limit("/sys/fs/cgroup/memory.current");
+  const std::int64_t limit = read_limit("/sys/fs/cgroup/memory.max"),
+                     used = read_limit("/sys/fs/cgroup/memory.current");
   if (limit > 0 && used >= 0) available = std::min(available, std::max<std::int64_t>(limit - used, 0));
   return available;
 }
@@ -52,19 +53,6 @@ std::vector<Keep> keep_at(std::int64_t level, std::int64_t layers) {
   const std::int64_t count = level > layers ? level - layers : level;
   std::fill_n(keep.begin(), count, lower);
   return keep;
-}
-
-double linear_parameters(const ModelConfig& config) {
-  double sum = 0;
-  for (int kind = 0; kind < kLinearKinds; ++kind) {
-    const LinearShape shape = linear_shape(config, static_cast<LinearKind>(kind));
-    sum += static_cast<double>(shape.out) * static_cast<double>(shape.in);
-  }
-  return sum * static_cast<double>(config.num_hidden_layers);
-}
-
-double attention_width(const ModelConfig& config) {
-  return static_cast<double>(config.q_size()) * static_cast<double>(config.num_hidden_layers);
 }
 
 }  // namespace
@@ -82,42 +70,32 @@ MemoryPlan plan_memory(const CausalLM& model, const LoraAdapter& adapter, std::s
   plan.budget_bytes = budget_bytes > 0 ? budget_bytes : plan.resident_bytes + available_bytes() / 5 * 4;
   for (std::int64_t level = 0; level <= 2 * layers; ++level) {
     plan.keep = keep_at(level, layers);
-    plan.trainer_bytes = Trainer::planned_bytes(model, adapter, options, tokens, longest, plan.keep) +
-                         threads() * kScratchBytes;
+    plan.trainer_bytes =
+        Trainer::planned_bytes(model, adapter, options, tokens, longest, plan.keep) + threads() * kScratchBytes;
     if (plan.peak_bytes() <= plan.budget_bytes) return plan;
   }
-  throw Error(Status::invalid_argument,
-              concat("[train] a memory budget of ", mib(plan.budget_bytes), " MiB is too small: this run needs at least ",
-                     mib(plan.peak_bytes()), " MiB (", mib(plan.resident_bytes), " MiB model, tokenizer and records, ",
-                     mib(plan.trainer_bytes), " MiB training); lower --batch-tokens or --max-length, or use --base nf4"));
+  throw Error(
+      Status::invalid_argument,
+      concat("[train] a memory budget of ", mib(plan.budget_bytes), " MiB is too small: this run needs at least ",
+             mib(plan.peak_bytes()), " MiB (", mib(plan.resident_bytes), " MiB model, tokenizer and records, ",
+             mib(plan.trainer_bytes), " MiB training); lower --batch-tokens or --max-length, or use --base nf4"));
 }
 
-Work work_of(std::span<const Example> examples) noexcept {
-  Work work;
-  for (const Example& example : examples) {
-    const auto n = static_cast<double>(example.length());
-    work.tokens += example.length();
-    work.supervised_tokens += example.supervised_tokens();
-    work.attention_pairs += n * (n + 1) / 2;
-  }
-  return work;
+RunLength run_length(std::span<const Example> examples, const TrainOptions& options) {
+  Loader loader(examples, options.loader);
+  RunLength length;
+  for (std::int64_t epoch = 0; options.steps > 0 ? length.steps < options.steps : epoch < options.epochs; ++epoch)
+    for (std::int64_t step = 0; step < loader.steps(epoch) && (options.steps == 0 || length.steps < options.steps);
+         ++step) {
+      ++length.steps;
+      for (const Batch& batch : loader.step(epoch, step)) {
+        const Work work = work_of(batch);
+        length.work.tokens += work.tokens;
+        length.work.supervised_tokens += work.supervised_tokens;
+        length.work.attention_pairs += work.attention_pairs;
+      }
+    }
+  return length;
 }
 
-double forward_flops(const ModelConfig& config, const LoraAdapter* adapter, const Work& work) noexcept {
-  double per_token = 2 * linear_parameters(config);
-  if (adapter)
-    for (const LoraModule& m : adapter->modules) per_token += 2.0 * static_cast<double>(m.r * (m.in + m.out));
-  const double head = 2.0 * static_cast<double>(config.vocab_size * config.hidden_size);
-  return per_token * static_cast<double>(work.tokens) + head * static_cast<double>(work.supervised_tokens) +
-         4 * attention_width(config) * work.attention_pairs;
-}
-
-double training_flops(const ModelConfig& config, const LoraAdapter& adapter, const Work& work) noexcept {
-  double backward = 2 * linear_parameters(config);
-  for (const LoraModule& m : adapter.modules) backward += 4.0 * static_cast<double>(m.r * (m.in + m.out));
-  const double head = 2.0 * static_cast<double>(config.vocab_size * config.hidden_size);
-  return forward_flops(config, &adapter, work) + backward * static_cast<double>(work.tokens) +
-         head * static_cast<double>(work.supervised_tokens) + 10 * attention_width(config) * work.attention_pairs;
-}
-
-}  // namespace ftlib
+}  // namespace ftlib::inline FTLIB_ABI

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "ftlib/model/flops.h"
+
 namespace ftlib::inline FTLIB_ABI {
 namespace {
 
@@ -58,8 +60,10 @@ Json train_options_json(const TrainOptions& o) {
   json["epochs"] = o.epochs;
   json["steps"] = o.steps;
   json["optimizer"] = o.optimizer == Optimizer::adamw ? "adamw" : "adamw8bit";
-  const std::pair<const char*, float> numbers[] = {{"lr", o.adamw.lr},       {"beta1", o.adamw.beta1},
-                                                   {"beta2", o.adamw.beta2}, {"eps", o.adamw.eps},
+  const std::pair<const char*, float> numbers[] = {{"lr", o.adamw.lr},
+                                                   {"beta1", o.adamw.beta1},
+                                                   {"beta2", o.adamw.beta2},
+                                                   {"eps", o.adamw.eps},
                                                    {"weight_decay", o.adamw.weight_decay}};
   for (const auto& [name, value] : numbers) {
     double shortest = 0;  // 2e-4f prints as 0.0002, not as the double nearest to the float
@@ -81,18 +85,21 @@ Trainer::Trainer(const CausalLM& model, LoraAdapter& adapter, std::span<const Ex
       options_(options),
       loader_(examples, options.loader),
       gradients_(adapter.parameters.bytes()),
-      pass_((check_options(options), model), &adapter,
-            pass_options(std::max(loader_.max_batch_tokens(), also_fits), std::max(longest(examples), also_fits), keep)) {
+      pass_(
+          (check_options(options), model), &adapter,
+          pass_options(std::max(loader_.max_batch_tokens(), also_fits), std::max(longest(examples), also_fits), keep)) {
   FT_CHECK(!adapter.modules.empty(), invalid_argument, "[train] the adapter has no modules");
   plan_states();
   plan_steps();
 }
 
 std::int64_t Trainer::planned_bytes(const CausalLM& model, const LoraAdapter& adapter, const TrainOptions& options,
-                                    std::int64_t max_tokens, std::int64_t max_positions, const std::vector<Keep>& keep) {
+                                    std::int64_t max_tokens, std::int64_t max_positions,
+                                    const std::vector<Keep>& keep) {
   std::int64_t bytes = adapter.parameters.bytes();
   for (const LoraModule& module : adapter.modules)
-    bytes += state_bytes(options.optimizer, module.r * module.in) + state_bytes(options.optimizer, module.r * module.out);
+    bytes +=
+        state_bytes(options.optimizer, module.r * module.in) + state_bytes(options.optimizer, module.r * module.out);
   return bytes + Pass::planned_bytes(model, &adapter, pass_options(max_tokens, max_positions, keep));
 }
 
@@ -142,12 +149,14 @@ double Trainer::accumulate(const std::vector<Batch>& batches, double weight_sum)
 }
 
 std::string Trainer::non_finite_text(double loss) const {
-  if (!std::isfinite(loss)) return concat("loss is ", loss, ", first not finite after ", pass_.first_non_finite_layer());
+  if (!std::isfinite(loss))
+    return concat("loss is ", loss, ", first not finite after ", pass_.first_non_finite_layer());
   const auto* parameters = adapter_.parameters.as<float>();
   for (const Parameter& p : parameters_) {
     const float* gradient = gradients_.as<float>() + (p.value - parameters);
     if (!std::all_of(gradient, gradient + p.n, [](float g) { return std::isfinite(g); }))
-      return concat("the gradient of ", adapter_.modules[p.module].name, p.is_a ? ".lora_A" : ".lora_B", " is not finite");
+      return concat("the gradient of ", adapter_.modules[p.module].name, p.is_a ? ".lora_A" : ".lora_B",
+                    " is not finite");
   }
   return "the gradients' norm is not finite";
 }
@@ -161,8 +170,10 @@ void Trainer::update(double lr, double factor) {
   for (const Parameter& p : parameters_) {
     const float* gradient = gradients_.as<float>() + (p.value - parameters);
     const Moments& m = p.moments;
-    if (m.quantized) quantized.push_back({p.value, gradient, m.codes, m.codes_sq, m.exp_avg, m.exp_avg_sq, p.n});
-    else tensors.push_back({p.value, gradient, m.exp_avg, m.exp_avg_sq, p.n});
+    if (m.quantized)
+      quantized.push_back({p.value, gradient, m.codes, m.codes_sq, m.exp_avg, m.exp_avg_sq, p.n});
+    else
+      tensors.push_back({p.value, gradient, m.exp_avg, m.exp_avg_sq, p.n});
   }
   ++applied_steps_;
   adamw_step(tensors, adamw, applied_steps_, static_cast<float>(factor));
@@ -187,6 +198,7 @@ StepReport Trainer::step() {
   for (const Batch& batch : batches) {
     report.tokens += batch.size();
     report.supervised_tokens += batch.supervised_tokens();
+    report.flops += training_flops(model_.config(), adapter_, work_of(batch));
     weights += batch.weight_sum();
   }
   report.lr = options_.adamw.lr * schedule_factor(options_.schedule, step_ + 1, warmup_steps_, total_steps_);
@@ -239,4 +251,4 @@ void Trainer::restore(const std::string& optimizer_state, const Json& position) 
   pass_.refresh_adapter();
 }
 
-}  // namespace ftlib
+}  // namespace ftlib::inline FTLIB_ABI

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Held-out loss, example by example, in packed batches.
+// Held-out loss and scores of generated answers, example by example.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "ftlib/data/supervision.h"
+#include "ftlib/eval/metrics.h"
 #include "ftlib/model/causal_lm.h"
+#include "ftlib/model/generate.h"
 
 namespace ftlib::inline FTLIB_ABI {
 
@@ -29,5 +32,15 @@ struct LossReport {
 /// does not depend on its neighbours. `pass` may be null; a training pass that fits may be lent to save its memory.
 LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std::span<const Example> examples,
                          std::int64_t batch_tokens = 2048, Pass* pass = nullptr);
+
+struct ScoredOutput {
+  std::string output;          ///< without control tokens
+  std::vector<double> scores;  ///< one a metric
+};
+
+/// Generates an answer to each prompt and scores it against the prompt's reference. Throws as generate and Metric::score.
+std::vector<ScoredOutput> evaluate_outputs(const CausalLM& model, const LoraAdapter* adapter, const Tokenizer& tokenizer,
+                                           std::span<const Prompt> prompts, std::span<const Metric> metrics,
+                                           const GenerateOptions& options, const TokenCallback& on_token = {});
 
 }  // namespace ftlib

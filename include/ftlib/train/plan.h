@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run will need, before it starts: which activations each layer keeps, bytes at the peak, floating-point work.
+// What a run will need, before it starts: which activations each layer keeps, bytes at the peak, steps and work.
 #pragma once
 #include <cstdint>
 #include <vector>
 
+#include "ftlib/model/flops.h"
 #include "ftlib/train/trainer.h"
 
 namespace ftlib::inline FTLIB_ABI {
@@ -24,14 +25,11 @@ struct MemoryPlan {
 MemoryPlan plan_memory(const CausalLM& model, const LoraAdapter& adapter, std::span<const Example> examples,
                        const TrainOptions& options, std::int64_t budget_bytes, std::int64_t also_fits = 0);
 
-/// Floating-point operations that training needs (2 a multiply-add; no recomputation, no gradient of frozen weights, the
-/// head for supervised rows only): forward, input gradients, adapters both ways, causal attention.
-struct Work {
-  std::int64_t tokens = 0, supervised_tokens = 0;
-  double attention_pairs = 0;  ///< sum over segments of n (n + 1) / 2
+/// How long a run is, before it starts.
+struct RunLength {
+  std::int64_t steps = 0;
+  Work work;
 };
-Work work_of(std::span<const Example> examples) noexcept;
-double forward_flops(const ModelConfig& config, const LoraAdapter* adapter, const Work& work) noexcept;
-double training_flops(const ModelConfig& config, const LoraAdapter& adapter, const Work& work) noexcept;
+RunLength run_length(std::span<const Example> examples, const TrainOptions& options);
 
 }  // namespace ftlib

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ftlib/io/json.h"
+#include "ftlib/model/adapter.h"
 #include "ftlib/train/trainer.h"
 
 namespace ftlib::inline FTLIB_ABI {
@@ -27,6 +28,7 @@ struct RunOptions {
   std::int64_t patience = 0;      ///< stop after so many validations without improvement; 0: never
   int keep_checkpoints = 2;
   std::vector<Keep> keep;         ///< the memory plan
+  AdapterOrigin origin;           ///< what the adapter's files say of its base
   Json digests;                   ///< base, data, valid, tokenizer, template: 64 hex digits or null
   Json options;                   ///< every resolved option that decides the bits, for the record; compared on resume
   Json machine;                   ///< threads, memory, plan: recorded, free to differ on resume

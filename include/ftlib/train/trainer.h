@@ -43,6 +43,7 @@ struct StepReport {
   double lr = 0;
   std::int64_t tokens = 0, supervised_tokens = 0;
   double seconds = 0;
+  double flops = 0;      ///< that the step needed (model/flops.h)
   bool skipped = false;  ///< not finite, under OnNonFinite::skip
 };
 

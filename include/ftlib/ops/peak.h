@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// This machine's own ceiling, measured in this process: every speed is stated as a fraction of it.
+#pragma once
+#include "ftlib/core/tensor.h"
+
+namespace ftlib::inline FTLIB_ABI {
+
+/// Floating-point operations a second of multiply-adds that never leave the registers, on all threads() at once, for
+/// operands of `compute` (f32, or bf16 accumulated in f32): the median of several bursts, about 60 ms in all. Remembered
+/// for the process per dtype and thread count. Thread-safe.
+double peak_flops(DType compute);
+
+}  // namespace ftlib

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ftlib/train/run.h"
+
+#include <sys/resource.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <optional>
+
+#include "ftlib/core/digest.h"
+#include "ftlib/eval/evaluate.h"
+#include "ftlib/io/atomic_file.h"
+#include "ftlib/io/checkpoint.h"
+#include "ftlib/model/adapter.h"
+#include "ftlib/ops/peak.h"
+#include "ftlib/track/journal.h"
+
+namespace ftlib::inline FTLIB_ABI {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::span<const std::byte> as_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+std::int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+std::int64_t longest(std::span<const Example> examples) {
+  std::int64_t length = 0;
+  for (const Example& example : examples) length = std::max(length, example.length());
+  return length;
+}
+
+/// One run between opening its folder and closing it.
+class Run {
+ public:
+  Run(const CausalLM& model, LoraAdapter& adapter, std::span<const Example> train, std::span<const Example> valid,
+      const RunOptions& options, const RunEvents& on_event, const std::atomic<bool>* stop)
+      : model_(model),
+        adapter_(adapter),
+        valid_(valid),
+        options_(options),
+        on_event_(on_event),
+        stop_(stop),
+        lock_((make_directories(options.out), options.out)),
+        trainer_(model, adapter, train, options.train, options.keep, longest(valid)) {}
+
+  RunResult go() {
+    if (open_folder()) return finished_before();
+    while (!trainer_.done() && !out_of_patience()) {
+      if (stop_ && stop_->load()) return stopped();
+      one_step();
+    }
+    return finish();
+  }
+
+ private:
+  std::string file(const char* name) const { return options_.out + "/" + name; }
+  std::string checkpoints() const { return file("checkpoints"); }
+
+  void emit(std::string_view event, Json fields) {
+    Json record = Json::object();
+    record["event"] = event;
+    for (const auto& [key, value] : fields.as_object("event")) record.append(key, value);
+    journal_->append(event, fields);
+    if (on_event_) on_event_(record);
+  }
+
+  // --- the folder
+  // -----------------------------------------------------------------------------------------------------
+
+  /// Returns whether the run there is already finished.
+  bool open_folder() {
+    const bool has_run = fs::exists(file("ftlib.json")) || fs::exists(file("journal.jsonl"));
+    FT_CHECK(!has_run || options_.resume || options_.overwrite, invalid_argument, "[train] ", options_.out,
+             " holds a run; use --resume to go on or --overwrite to replace it");
+    if (has_run && !options_.resume) clear_folder();
+    const bool resuming = options_.resume && fs::exists(file("ftlib.json"));
+    if (resuming)
+      compare_record();
+    else
+      write_record({});
+    journal_.emplace(resuming ? Journal::resume(file("journal.jsonl")) : Journal::create(file("journal.jsonl")));
+    if (resuming && finished_) return true;
+    if (resuming) restore();
+    Json plan = Json::object();
+    plan["steps"] = trainer_.total_steps();
+    plan["trainable_parameters"] = adapter_.parameter_count;
+    for (const auto& [key, value] :
+         options_.machine.is_object() ? options_.machine.as_object("machine") : Json::Object{})
+      plan.append(key, value);
+    plan["options"] = options_.options;
+    plan["digests"] = options_.digests;
+    emit("plan", std::move(plan));
+    return false;
+  }
+
+  void clear_folder() {
+    for (const char* name : {"ftlib.json", "journal.jsonl", "checkpoints", "adapter_config.json",
+                             "adapter_model.safetensors", "adapter.gguf"})
+      remove_tree(file(name));
+  }
+
+  Json record() const {
+    Json json = Json::object();
+    json["format"] = kRunFormat;
+    json["ftlib"] = FTLIB_VERSION;
+    json["digests"] = options_.digests;
+    json["options"] = options_.options;
+    return json;
+  }
+
+  void write_record(const std::string& adapter_digest) {
+    Json json = record();
+    json["digests"]["config"] = sha256_hex(dump_json(options_.options));
+    json["digests"]["adapter"] = adapter_digest.empty() ? Json() : Json(adapter_digest);
+    write_file_atomic(file("ftlib.json"), dump_json(json, {2, ",", ": ", false, false}) + "\n");
+  }
+
+  void compare_record() {
+    const std::string path = file("ftlib.json");
+    const Json then = parse_json(read_file(path), path);
+    const std::int64_t format = then.at("format", path).as_integer(path + ": format");
+    FT_CHECK_FILE(format <= kRunFormat, version, path, ": format ", format, " is newer than this library's ",
+                  kRunFormat);
+    std::string difference = options_difference(then.at("options", path), options_.options);
+    Json now_digests = options_.digests, then_digests = then.at("digests", path);
+    for (const char* mine : {"config", "adapter"}) now_digests[mine] = Json(), then_digests[mine] = Json();
+    const std::string files = options_difference(then_digests, now_digests);
+    difference += (difference.empty() || files.empty() ? "" : "; ") + files;
+    FT_CHECK(difference.empty(), mismatch, "[train] ", options_.out,
+             ": --resume needs the options and files of the run: ", difference);
+    const Json* adapter = then.at("digests", path).find("adapter");
+    finished_ = adapter && adapter->is_string();
+  }
+
+  // --- checkpoints
+  // ----------------------------------------------------------------------------------------------------
+
+  void restore() {
+    const CheckpointSearch search = newest_valid_checkpoint(checkpoints());
+    for (const SkippedCheckpoint& skipped : search.skipped)
+      warn(concat("checkpoint ", skipped.name, " skipped: ", skipped.why));
+    if (search.checkpoint) restore(*search.checkpoint);
+    Json event = Json::object();
+    event["step"] = trainer_.step_count();
+    emit("resume", std::move(event));
+  }
+
+  void restore(const Checkpoint& checkpoint) {
+    copy_parameters(checkpoint.part("adapter"), adapter_.parameters);
+    trainer_.restore(checkpoint.part("optimizer"), checkpoint.meta.at("position", "checkpoint"));
+    const Json& best = checkpoint.meta.at("best", "checkpoint");
+    if (best.is_null()) return;
+    best_parameters_ = Buffer(adapter_.parameters.bytes());
+    copy_parameters(checkpoint.part("best_adapter"), best_parameters_);
+    best_loss_ = best.at("loss", "checkpoint").as_number("loss");
+    best_step_ = best.at("step", "checkpoint").as_integer("step");
+    worse_ = best.at("worse", "checkpoint").as_integer("worse");
+  }
+
+  void copy_parameters(const std::string& bytes, Buffer& to) const {
+    FT_CHECK(static_cast<std::int64_t>(bytes.size()) == to.bytes(), mismatch, "[train] the checkpoint's adapter has ",
+             bytes.size(), " bytes, this run's ", to.bytes());
+    std::memcpy(to.data(), bytes.data(), bytes.size());
+  }
+
+  void save() {
+    const std::string optimizer = trainer_.optimizer_state();
+    const auto bytes_of = [](const Buffer& b) { return std::span(b.data(), static_cast<std::size_t>(b.bytes())); };
+    std::vector<CheckpointPart> parts{{"adapter", bytes_of(adapter_.parameters)}, {"optimizer", as_bytes(optimizer)}};
+    Json meta = Json::object();
+    meta["position"] = trainer_.position();
+    meta["best"] = Json();
+    if (best_parameters_.bytes() > 0) {
+      parts.push_back({"best_adapter", bytes_of(best_parameters_)});
+      Json& best = meta["best"];
+      best["loss"] = best_loss_, best["step"] = best_step_, best["worse"] = worse_;
+    }
+    save_checkpoint(checkpoints(), trainer_.step_count(), parts, meta, options_.keep_checkpoints);
+    saved_step_ = trainer_.step_count();
+    journal_->sync();
+    Json event = Json::object();
+    event["step"] = saved_step_;
+    emit("checkpoint", std::move(event));
+  }
+
+  /// Saves, and lets training go on where the disk refuses.
+  void try_save() {
+    try {
+      save();
+    } catch (const Error& error) {
+      if (error.status() != Status::io_error) throw;
+      warn(concat("checkpoint of step ", trainer_.step_count(), " not saved: ", error.what()));
+    }
+  }
+
+  void warn(const std::string& text) {
+    Json event = Json::object();
+    event["step"] = trainer_.step_count();
+    event["message"] = text;
+    try {
+      emit("warning", event);
+    } catch (const Error& error) {
+      if (error.status() != Status::io_error) throw;  // a full disk takes no journal line either: training goes on
+    }
+  }
+
+  // --- steps
+  // ----------------------------------------------------------------------------------------------------------
+
+  void one_step() {
+    const StepReport report = trainer_.step();
+    tokens_ += report.tokens, supervised_ += report.supervised_tokens;
+    seconds_ += report.seconds, flops_ += report.flops;
+    Json event = Json::object();
+    event["step"] = report.step;
+    event["epoch"] = report.epoch;
+    event["loss"] = report.loss;
+    event["grad_norm"] = report.grad_norm;
+    event["lr"] = report.lr;
+    event["tokens"] = report.tokens;
+    event["supervised_tokens"] = report.supervised_tokens;
+    event["tokens_per_s"] = static_cast<double>(report.tokens) / std::max(report.seconds, 1e-9);
+    if (report.skipped) event["skipped"] = true;
+    emit("step", std::move(event));
+    if (!valid_.empty() && due(options_.valid_every)) validate();
+    if (due(options_.save_every) && !trainer_.done()) try_save();
+  }
+
+  bool due(std::int64_t every) const {
+    return every > 0 ? trainer_.step_count() % every == 0 || trainer_.done()
+                     : trainer_.at_epoch_end() || trainer_.done();
+  }
+
+  void validate() {
+    const LossReport report = evaluate_loss(model_, &adapter_, valid_, trainer_.pass().max_tokens(), &trainer_.pass());
+    Json event = Json::object();
+    event["step"] = trainer_.step_count();
+    event["loss"] = report.loss;
+    event["perplexity"] = report.perplexity();
+    event["supervised_tokens"] = report.supervised_tokens;
+    emit("eval", std::move(event));
+    if (!(report.loss < best_loss_)) {
+      ++worse_;
+      return;
+    }
+    best_loss_ = report.loss, best_step_ = trainer_.step_count(), worse_ = 0;
+    if (best_parameters_.bytes() == 0) best_parameters_ = Buffer(adapter_.parameters.bytes());
+    std::memcpy(best_parameters_.data(), adapter_.parameters.data(),
+                static_cast<std::size_t>(best_parameters_.bytes()));
+  }
+
+  bool out_of_patience() const { return options_.patience > 0 && worse_ >= options_.patience; }
+
+  // --- endings
+  // --------------------------------------------------------------------------------------------------------
+
+  RunResult stopped() {
+    if (saved_step_ != trainer_.step_count()) save();
+    return {false, false, trainer_.step_count(), {}};
+  }
+
+  RunResult finish() {
+    if (saved_step_ != trainer_.step_count()) try_save();
+    if (best_parameters_.bytes() > 0)
+      std::memcpy(adapter_.parameters.data(), best_parameters_.data(),
+                  static_cast<std::size_t>(best_parameters_.bytes()));
+    const std::string digest = adapter_digest(adapter_);
+    save_peft_adapter(options_.out, adapter_, options_.origin);
+    save_gguf_adapter(file("adapter.gguf"), adapter_, options_.origin, model_.config());
+    Json done = done_fields(digest);
+    emit("done", done);
+    journal_->sync();
+    write_record(digest);
+    return {true, out_of_patience(), trainer_.step_count(), std::move(done)};
+  }
+
+  Json done_fields(const std::string& digest) const {
+    const double seconds = std::max(seconds_, 1e-9);
+    Json done = Json::object();
+    done["steps"] = trainer_.step_count();
+    done["train_loss"] = trainer_.train_loss();
+    done["valid_loss"] = std::isfinite(best_loss_) ? Json(best_loss_) : Json();
+    if (std::isfinite(best_loss_)) done["best_step"] = best_step_;
+    done["tokens_per_s"] = static_cast<double>(tokens_) / seconds;
+    done["supervised_tokens_per_s"] = static_cast<double>(supervised_) / seconds;
+    done["train_seconds"] = seconds_;
+    done["peak_rss_bytes"] = peak_rss_bytes();
+    done["peak_fraction"] = flops_ / seconds / peak_flops(model_.compute());
+    done["adapter_digest"] = digest;
+    return done;
+  }
+
+  /// Reads the "done" event of a finished run; trains nothing.
+  RunResult finished_before() {
+    RunResult result{true, false, 0, {}};
+    for (const Json& event : read_journal(file("journal.jsonl")))
+      if (event.at("event", "journal").as_string("event") == "done") result.done = event;
+    if (on_event_) on_event_(result.done);
+    return result;
+  }
+
+  const CausalLM& model_;
+  LoraAdapter& adapter_;
+  std::span<const Example> valid_;
+  const RunOptions& options_;
+  const RunEvents& on_event_;
+  const std::atomic<bool>* stop_;
+  DirectoryLock lock_;
+  Trainer trainer_;
+  std::optional<Journal> journal_;
+  Buffer best_parameters_;
+  double best_loss_ = std::numeric_limits<double>::infinity();
+  std::int64_t best_step_ = 0, worse_ = 0, saved_step_ = -1;
+  std::int64_t tokens_ = 0, supervised_ = 0;
+  double seconds_ = 0, flops_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+std::string options_difference(const Json& then, const Json& now) {
+  std::string text;
+  const auto add = [&](const std::string& key, const Json* a, const Json* b) {
+    if (a && b && *a == *b) return;
+    const auto show = [](const Json* value) { return value ? excerpt(dump_json(*value)) : std::string("absent"); };
+    text += concat(text.empty() ? "" : "; ", key, ": ", show(a), " then, ", show(b), " now");
+  };
+  for (const auto& [key, value] : then.as_object("options")) add(key, &value, now.find(key));
+  for (const auto& [key, value] : now.as_object("options"))
+    if (then.find(key) == nullptr) add(key, nullptr, &value);
+  return text;
+}
+
+RunResult run_training(const CausalLM& model, LoraAdapter& adapter, std::span<const Example> train,
+                       std::span<const Example> valid, const RunOptions& options, const RunEvents& on_event,
+                       const std::atomic<bool>* stop) {
+  return Run(model, adapter, train, valid, options, on_event, stop).go();
+}
+
+}  // namespace ftlib::inline FTLIB_ABI
