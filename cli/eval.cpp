@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "dataset.h"
+#include "ftlib/eval/bootstrap.h"
+#include "ftlib/eval/evaluate.h"
+#include "ftlib/io/atomic_file.h"
+#include "ftlib/model/adapter.h"
+#include "progress.h"
+
+namespace ftlib::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  DataOptions data;
+  std::vector<std::string> adapters;
+  std::string file, metrics, per_example;
+  std::int64_t limit = 0, max_tokens = 128, batch_tokens = 2048;
+  bool json = false;
+};
+
+/// What one system (the base, or an adapter) scored.
+struct Scores {
+  std::string name;  ///< the adapter's path; empty: the base
+  LossReport loss;
+  std::vector<ScoredOutput> outputs;  ///< of the examples that have a prompt
+};
+
+/// Examples that have a prompt, by their place.
+struct Prompts {
+  std::vector<Prompt> prompts;
+  std::vector<std::size_t> places;
+};
+
+Prompts make_prompts(const Options& o, const Dataset& dataset, const ModelData& data) {
+  Prompts result;
+  for (std::size_t i = 0; i < dataset.records.size(); ++i) {
+    const ChatTemplate* chat_template = data.chat_template ? &*data.chat_template : nullptr;
+    auto prompt = encode_prompt(dataset.records[i], data.tokenizer, chat_template, o.data.encode(),
+                                concat(o.file, ":", dataset.records[i].line));
+    if (!prompt) continue;
+    result.prompts.push_back(std::move(*prompt));
+    result.places.push_back(i);
+  }
+  FT_CHECK(!result.prompts.empty(), invalid_argument, "eval: --metrics needs records with a prompt and an answer; ",
+           o.file, " has none");
+  return result;
+}
+
+Scores score(const Options& o, const CausalLM& model, const std::string& path, const Dataset& dataset,
+             const ModelData& data, const Prompts& prompts, const std::vector<Metric>& metrics) {
+  std::optional<AdapterFile> adapter;
+  if (!path.empty()) adapter = load_adapter(path, model.config());
+  const LoraAdapter* used = adapter ? &adapter->adapter : nullptr;
+  Scores scores{path, evaluate_loss(model, used, dataset.examples, o.batch_tokens), {}};
+  if (metrics.empty()) return scores;
+  GenerateOptions options;
+  options.max_tokens = o.max_tokens, options.stop = stop_tokens(data.tokenizer);
+  scores.outputs = evaluate_outputs(model, used, data.tokenizer, prompts.prompts, metrics, options,
+                                    [](std::size_t, std::int32_t) { return !interrupted().load(); });
+  FT_CHECK(!interrupted(), cancelled, "interrupted");
+  return scores;
+}
+
+std::vector<double> column(const Scores& scores, std::size_t metric) {
+  std::vector<double> values;
+  for (const ScoredOutput& output : scores.outputs) values.push_back(output.scores[metric]);
+  return values;
+}
+
+Json summary(const Scores& scores, const std::vector<Metric>& metrics) {
+  Json json = Json::object();
+  json["event"] = "eval";
+  json["adapter"] = scores.name.empty() ? Json() : Json(scores.name);
+  json["examples"] = static_cast<std::int64_t>(scores.loss.examples.size());
+  json["loss"] = scores.loss.loss;
+  json["perplexity"] = scores.loss.perplexity();
+  json["supervised_tokens"] = scores.loss.supervised_tokens;
+  for (std::size_t m = 0; m < metrics.size(); ++m) json["metrics"][metrics[m].name()] = mean(column(scores, m));
+  return json;
+}
+
+Json interval_json(const Interval& interval) {
+  Json json = Json::object();
+  json["difference"] = interval.estimate, json["low"] = interval.low, json["high"] = interval.high;
+  return json;
+}
+
+/// Paired differences of the second system from the first, with 95 % intervals.
+Json comparison(const Scores& first, const Scores& second, const Dataset& dataset, const Prompts& prompts,
+                const std::vector<Metric>& metrics) {
+  std::vector<double> before, after, weights;
+  std::vector<std::string> groups;
+  const auto group = [&](std::size_t i) {
+    return dataset.records[i].group.empty() ? concat("#", i) : dataset.records[i].group;
+  };
+  for (std::size_t i = 0; i < dataset.examples.size(); ++i) {
+    const ExampleLoss &a = first.loss.examples[i], &b = second.loss.examples[i];
+    if (a.weight <= 0) continue;
+    before.push_back(a.weight * a.nll), after.push_back(b.weight * b.nll);
+    weights.push_back(a.weight * static_cast<double>(a.supervised_tokens));
+    groups.push_back(group(i));
+  }
+  Json json = Json::object();
+  json["event"] = "compare";
+  json["from"] = first.name.empty() ? "base" : first.name;
+  json["to"] = second.name;
+  json["loss"] = interval_json(paired_difference(before, after, weights, groups));
+  std::vector<std::string> prompt_groups;
+  for (const std::size_t place : prompts.places) prompt_groups.push_back(group(place));
+  for (std::size_t m = 0; m < metrics.size(); ++m)
+    json["metrics"][metrics[m].name()] =
+        interval_json(paired_difference(column(first, m), column(second, m), {}, prompt_groups));
+  return json;
+}
+
+void write_per_example(const Options& o, const std::vector<Scores>& all, const Prompts& prompts,
+                       const std::vector<Metric>& metrics) {
+  std::string text;
+  for (const Scores& scores : all) {
+    std::vector<const ScoredOutput*> outputs(scores.loss.examples.size());
+    for (std::size_t i = 0; i < scores.outputs.size(); ++i) outputs[prompts.places[i]] = &scores.outputs[i];
+    for (std::size_t i = 0; i < scores.loss.examples.size(); ++i) {
+      const ExampleLoss& example = scores.loss.examples[i];
+      Json json = Json::object();
+      json["id"] = example.id;
+      json["nll"] = example.nll;
+      json["supervised_tokens"] = example.supervised_tokens;
+      if (all.size() > 1) json["adapter"] = scores.name;
+      if (outputs[i]) {
+        json["output"] = outputs[i]->output;
+        for (std::size_t m = 0; m < metrics.size(); ++m) json["scores"][metrics[m].name()] = outputs[i]->scores[m];
+      }
+      text += dump_json(json) + "\n";
+    }
+  }
+  write_file_atomic(o.per_example, text);
+}
+
+void print_summary(const Json& json) {
+  const Json* adapter = json.find("adapter");
+  print_line(concat(adapter->is_null() ? "base" : adapter->as_string(""), ": loss ",
+                    fixed(json.at("loss", "").as_number(""), 4), ", perplexity ",
+                    fixed(json.at("perplexity", "").as_number(""), 2), " over ",
+                    grouped(json.at("supervised_tokens", "").as_integer("")), " supervised tokens of ",
+                    json.at("examples", "").as_integer(""), " records"));
+  if (const Json* metrics = json.find("metrics"))
+    for (const auto& [name, value] : metrics->as_object(""))
+      print_line(concat("  ", name, " ", fixed(value.as_number(""), 4)));
+}
+
+void print_comparison(const Json& json) {
+  const auto line = [](const std::string& name, const Json& d) {
+    print_line(concat("  ", name, " ", fixed(d.at("difference", "").as_number(""), 4), "  [",
+                      fixed(d.at("low", "").as_number(""), 4), ", ", fixed(d.at("high", "").as_number(""), 4), "]"));
+  };
+  print_line(concat(json.at("to", "").as_string(""), " against ", json.at("from", "").as_string(""),
+                    ", paired difference and 95 % interval:"));
+  line("loss", json.at("loss", ""));
+  if (const Json* metrics = json.find("metrics"))
+    for (const auto& [name, value] : metrics->as_object("")) line(name, value);
+}
+
+int evaluate(Options& o) {
+  o.model.apply_threads();
+  FT_CHECK(o.adapters.size() <= 2, invalid_argument, "eval: at most two adapters, got ", o.adapters.size());
+  const std::vector<Metric> metrics = o.metrics.empty() ? std::vector<Metric>{} : parse_metrics(o.metrics);
+  const ModelData data(o.model.model, o.data);
+  const Dataset dataset = load_dataset(o.file, data, o.data, o.limit);
+  report_dataset(o.file, dataset, o.data.max_length);
+  const Prompts prompts = metrics.empty() ? Prompts{} : make_prompts(o, dataset, data);
+  const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
+  catch_interrupts();
+  std::vector<Scores> all;
+  if (o.adapters.empty()) o.adapters.push_back("");
+  for (const std::string& adapter : o.adapters) {
+    all.push_back(score(o, model, adapter, dataset, data, prompts, metrics));
+    const Json json = summary(all.back(), metrics);
+    o.json ? print_json(json) : print_summary(json);
+  }
+  if (all.size() == 2) {
+    const Json json = comparison(all[0], all[1], dataset, prompts, metrics);
+    o.json ? print_json(json) : print_comparison(json);
+  }
+  if (!o.per_example.empty()) write_per_example(o, all, prompts, metrics);
+  return kDone;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, Action& action) {
+  auto o = std::make_shared<Options>();
+  CLI::App& c = *app.add_subcommand("eval", "Loss, perplexity and scores of answers on held-out records");
+  o->model.add_to(c);
+  c.add_option("--adapter", o->adapters, "a PEFT folder or a GGUF adapter; two: also their paired comparison")
+      ->type_name("A")
+      ->expected(1)
+      ->take_all();
+  c.add_option("--data", o->file, "records, one JSON object a line")->required()->type_name("F.jsonl");
+  o->data.add_to(c);
+  c.add_option("--metrics", o->metrics, "exact,f1,rouge-l,regex=PATTERN, by greedy generation");
+  c.add_option("--max-tokens", o->max_tokens, "new tokens of an answer, for --metrics")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
+  c.add_option("--per-example", o->per_example, "one JSON object a record: id, nll, supervised_tokens, output, scores")
+      ->type_name("OUT.jsonl");
+  c.add_option("--limit", o->limit, "the first so many records")->check(CLI::PositiveNumber);
+  c.add_option("--batch-tokens", o->batch_tokens, "packed tokens in one pass")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
+  c.add_flag("--json", o->json, "JSON, one object a line");
+  c.callback([o, &action] { action = [o] { return evaluate(*o); }; });
+}
+
+}  // namespace ftlib::cli

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include "dataset.h"
+#include "ftlib/model/adapter.h"
+#include "ftlib/model/generate.h"
+
+namespace ftlib::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  DataOptions data;
+  std::string adapter, prompt;
+  bool has_prompt = false, json = false;
+  GenerateOptions generate;
+};
+
+/// The prompt as one user turn, or the messages of each line of standard input; without a template as plain text.
+std::vector<std::vector<std::int32_t>> read_prompts(const Options& o, const ModelData& model) {
+  const auto encode = [&](const std::vector<Message>& messages) {
+    FT_CHECK(model.chat_template.has_value(), invalid_argument,
+             "generate: the model has no chat template; give --template FILE");
+    return encode_messages(messages, model.tokenizer, *model.chat_template, o.data.encode());
+  };
+  if (o.has_prompt) return {model.chat_template ? encode({{"user", o.prompt}}) : model.tokenizer.encode(o.prompt)};
+  std::vector<std::vector<std::int32_t>> prompts;
+  std::string line;
+  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
+    prompts.push_back(encode(parse_messages(line, "stdin", number)));
+  }
+  return prompts;
+}
+
+void print_all(const std::vector<Generated>& results, const Tokenizer& tokenizer) {
+  for (const Generated& result : results) {
+    Json json = Json::object();
+    json["event"] = "generated";
+    json["output"] = tokenizer.decode(result.tokens, true);
+    json["prompt_tokens"] = result.prompt_tokens;
+    json["tokens"] = static_cast<std::int64_t>(result.tokens.size());
+    json["stopped"] = result.stopped;
+    print_json(json);
+  }
+}
+
+int run_generate(Options& o) {
+  o.model.apply_threads();
+  const ModelData data(o.model.model, o.data);
+  const auto prompts = read_prompts(o, data);
+  const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
+  std::optional<AdapterFile> adapter;
+  if (!o.adapter.empty()) adapter = load_adapter(o.adapter, model.config());
+  o.generate.stop = stop_tokens(data.tokenizer);
+  catch_interrupts();
+  const bool stream = !o.json && prompts.size() == 1;
+  const auto on_token = [&](std::size_t, std::int32_t token) {
+    const std::string_view bytes = data.tokenizer.token_bytes(token);
+    if (stream) std::fwrite(bytes.data(), 1, bytes.size(), stdout), std::fflush(stdout);
+    return !interrupted().load();
+  };
+  const auto results = generate(model, adapter ? &adapter->adapter : nullptr, prompts, o.generate, on_token);
+  if (stream)
+    print_line("");
+  else
+    print_all(results, data.tokenizer);
+  return interrupted() ? kInterrupted : kDone;
+}
+
+}  // namespace
+
+std::vector<std::int32_t> stop_tokens(const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> stop;
+  if (tokenizer.eos_id()) stop.push_back(*tokenizer.eos_id());
+  for (const char* text : {"<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>"})
+    if (const auto id = tokenizer.token_id(text); id && tokenizer.is_special(*id)) stop.push_back(*id);
+  return stop;
+}
+
+void add_generate(CLI::App& app, Action& action) {
+  auto o = std::make_shared<Options>();
+  CLI::App* c = app.add_subcommand("generate", "Answer a prompt, with or without an adapter");
+  o->model.add_to(*c);
+  c->add_option("--adapter", o->adapter, "a PEFT folder or a GGUF adapter")->type_name("A");
+  CLI::Option* prompt = c->add_option("--prompt", o->prompt,
+                                      "one user turn; without it: one JSON list of messages a line on standard input");
+  c->add_option("--max-tokens", o->generate.max_tokens, "new tokens")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
+  c->add_option("--temperature", o->generate.temperature, "0: the likeliest token")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  c->add_option("--top-k", o->generate.top_k, "0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
+  c->add_option("--top-p", o->generate.top_p, "nucleus")->capture_default_str();
+  c->add_option("--seed", o->generate.seed, "of the sampling")->capture_default_str();
+  c->add_option("--template", o->data.template_file, "chat template (Jinja) in place of the model's own")
+      ->type_name("FILE");
+  c->add_option("--date", o->data.date, "what the template's strftime_now sees: YYYY-MM-DD");
+  c->add_flag("--json", o->json, "one JSON object a prompt on standard output");
+  c->callback([o, prompt, &action] {
+    o->has_prompt = prompt->count() > 0;
+    action = [o] { return run_generate(*o); };
+  });
+}
+
+}  // namespace ftlib::cli

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <charconv>
+
+#include "cli.h"
+#include "dataset.h"
+#include "ftlib/core/digest.h"
+#include "ftlib/core/parallel.h"
+#include "ftlib/model/adapter.h"
+#include "ftlib/ops/peak.h"
+#include "ftlib/train/plan.h"
+#include "ftlib/train/run.h"
+#include "progress.h"
+
+namespace ftlib::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  DataOptions data;
+  std::string train, valid, out, init_adapter;
+  LoraConfig lora;
+  std::vector<std::string> target{"all-linear"}, rank_pattern, alpha_pattern;
+  TrainOptions options;
+  std::string schedule = "cosine", optimizer = "adamw", order = "shuffle", on_nonfinite = "stop", memory;
+  std::vector<float> betas{0.9f, 0.999f};
+  std::int64_t batch_tokens = 2048, batch_examples = 0, valid_every = 0, patience = 0, save_every = 0;
+  bool resume = false, overwrite = false, json = false;
+  CLI::Option* rank_option = nullptr;
+};
+
+/// "2GiB", "700MiB", "1073741824".
+std::int64_t parse_bytes(const std::string& text) {
+  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {{"", 1},          {"B", 1},          {"KiB", 1 << 10},
+                                                                  {"MiB", 1 << 20}, {"GiB", 1 << 30},  {"KB", 1000},
+                                                                  {"MB", 1000000},  {"GB", 1000000000}};
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  for (const auto& [name, factor] : kUnits)
+    if (error == std::errc() && unit == name && value > 0 && value * static_cast<double>(factor) < 9e18)
+      return static_cast<std::int64_t>(value * static_cast<double>(factor));
+  throw Error(Status::invalid_argument, concat("--memory: want a size such as 2GiB or 700MiB, got ", excerpt(text)));
+}
+
+std::pair<std::string, std::string> split_pattern(const std::string& text, const char* option) {
+  const std::size_t equals = text.rfind('=');
+  FT_CHECK(equals != text.npos && equals > 0 && equals + 1 < text.size(), invalid_argument, option,
+           ": want KEY=VALUE, got ", excerpt(text));
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+template <class Number>
+Number pattern_value(const std::string& text, const char* option) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  FT_CHECK(error == std::errc() && end == text.data() + text.size(), invalid_argument, option,
+           ": want a number after =, got ", excerpt(text));
+  return value;
+}
+
+/// The options as the library takes them.
+void resolve(Options& o) {
+  o.lora.target_modules = o.target;
+  for (const std::string& text : o.rank_pattern) {
+    const auto [key, value] = split_pattern(text, "--rank-pattern");
+    o.lora.rank_pattern.emplace_back(key, pattern_value<std::int64_t>(value, "--rank-pattern"));
+  }
+  for (const std::string& text : o.alpha_pattern) {
+    const auto [key, value] = split_pattern(text, "--alpha-pattern");
+    o.lora.alpha_pattern.emplace_back(key, pattern_value<double>(value, "--alpha-pattern"));
+  }
+  TrainOptions& t = o.options;
+  t.loader.batch_examples = o.batch_examples;
+  t.loader.batch_tokens = o.batch_examples > 0 ? 0 : o.batch_tokens;
+  t.loader.order = o.order == "given" ? Order::given : Order::shuffle;
+  t.optimizer = o.optimizer == "adamw8bit" ? Optimizer::adamw8bit : Optimizer::adamw;
+  t.schedule = schedule_by_name(o.schedule);
+  t.on_nonfinite = o.on_nonfinite == "skip" ? OnNonFinite::skip : OnNonFinite::stop;
+  FT_CHECK(o.betas.size() == 2, invalid_argument, "--betas: want two numbers, B1,B2");
+  t.adamw.beta1 = o.betas[0], t.adamw.beta2 = o.betas[1];
+  if (o.batch_examples == 0 && !o.data.truncate) return;
+  FT_CHECK(o.batch_examples > 0 || o.data.max_length <= o.batch_tokens, invalid_argument, "--max-length ",
+           o.data.max_length, " is more than --batch-tokens ", o.batch_tokens);
+}
+
+LoraAdapter make_adapter(const Options& o, const CausalLM& model, const ModelFiles& files) {
+  if (o.init_adapter.empty()) {
+    LoraAdapter adapter = make_lora_adapter(model.config(), o.lora);
+    initialize(adapter, o.options.loader.seed);
+    return adapter;
+  }
+  AdapterFile file = load_adapter(o.init_adapter, model.config());
+  FT_CHECK(o.rank_option->count() == 0 || o.lora.r == file.adapter.config.r, invalid_argument, "--rank ", o.lora.r,
+           " differs from ", o.init_adapter, "'s ", file.adapter.config.r,
+           "; its configuration wins: leave --rank out");
+  check_base(file.origin, files, model.base());
+  return std::move(file.adapter);
+}
+
+Json lora_json(const LoraConfig& c) {
+  Json json = Json::object();
+  json["r"] = c.r, json["lora_alpha"] = c.lora_alpha, json["lora_dropout"] = c.lora_dropout;
+  json["use_rslora"] = c.use_rslora;
+  json["target_modules"] = Json::array();
+  for (const std::string& name : c.target_modules) json["target_modules"].push_back(name);
+  json["target_regex"] = c.target_regex;
+  json["rank_pattern"] = Json::object(), json["alpha_pattern"] = Json::object();
+  for (const auto& [key, value] : c.rank_pattern) json["rank_pattern"].append(key, value);
+  for (const auto& [key, value] : c.alpha_pattern) json["alpha_pattern"].append(key, value);
+  return json;
+}
+
+/// Every resolved option that decides the bits of the run.
+Json options_json(const Options& o, const CausalLM& model, const LoraAdapter& adapter) {
+  Json json = train_options_json(o.options);
+  const Json lora = lora_json(adapter.config);
+  for (const auto& [key, value] : lora.as_object("lora")) json.append(key, value);
+  json["init_adapter"] = o.init_adapter.empty() ? Json() : Json(adapter_digest(adapter));
+  json["base"] = o.model.base;
+  if (o.model.base == "nf4")
+    json["block_size"] = std::int64_t{o.model.block_size}, json["double_quant"] = o.model.double_quant;
+  json["compute"] = dtype_name(model.compute());
+  json["max_length"] = o.data.max_length;
+  json["truncate"] = o.data.truncate;
+  json["supervise"] = o.data.supervise;
+  json["date"] = o.data.date.empty() ? Json() : Json(o.data.date);
+  json["valid_every"] = o.valid_every, json["patience"] = o.patience;
+  return json;
+}
+
+/// What the user sees of a run: JSON lines on request, else a bar and a few sentences.
+class Display {
+ public:
+  Display(const Options& o, double work) : json_(o.json), work_(work), out_(o.out) {}
+
+  void operator()(const Json& event) {
+    if (json_) print_json(event);
+    const std::string& kind = event.at("event", "event").as_string("event");
+    if (kind == "plan") plan(event);
+    if (kind == "step") step(event);
+    if (kind == "eval")
+      line(concat("step ", event.at("step", "").as_integer(""), ": validation loss ", number(event, "loss", 4),
+                  ", perplexity ", number(event, "perplexity", 2)));
+    if (kind == "warning") line("warning: " + event.at("message", "").as_string(""));
+    if (kind == "resume") line(concat("resumed at step ", event.at("step", "").as_integer("")));
+  }
+
+  void done(const Json& event) {
+    bar_.reset();
+    if (json_) return;
+    print_line(concat("train loss ", number(event, "train_loss", 4),
+                      event.find("valid_loss") && !event.find("valid_loss")->is_null()
+                          ? concat(", validation loss ", number(event, "valid_loss", 4))
+                          : "",
+                      ", ", number(event, "tokens_per_s", 0), " tokens/s, peak memory ",
+                      human_bytes(event.at("peak_rss_bytes", "").as_integer("")), ", ",
+                      number(event, "peak_fraction", 2), " of this CPU's peak"));
+    print_line(concat("adapter: ", out_, " (PEFT), ", out_, "/adapter.gguf (llama.cpp)"));
+  }
+
+ private:
+  static std::string number(const Json& event, const char* key, int digits) {
+    const Json* value = event.find(key);
+    return value && value->is_number() ? fixed(value->as_number(key), digits) : "-";
+  }
+  void line(const std::string& text) {
+    if (bar_)
+      bar_->line(text);
+    else
+      std::fprintf(stderr, "%s\n", text.c_str());
+  }
+  void plan(const Json& event) {
+    const std::int64_t steps = event.at("steps", "").as_integer("");
+    predicted_ = event.at("predicted_seconds", "").as_number("");
+    line(concat("plan: ", steps, " steps, about ", duration(predicted_), ", peak memory ",
+                human_bytes(event.at("peak_bytes", "").as_integer("")), " (", event.at("plan", "").as_string(""), "), ",
+                grouped(event.at("trainable_parameters", "").as_integer("")), " trainable parameters"));
+    bar_.emplace("tune", steps);
+    total_ = steps;
+  }
+  void step(const Json& event) {
+    const std::int64_t number_of_step = event.at("step", "").as_integer("");
+    const double rate = event.at("tokens_per_s", "").as_number("");
+    if (first_ && total_ > 1) correct(rate);
+    first_ = false;
+    bar_->update(number_of_step, concat("loss ", number(event, "loss", 3), "  ", fixed(rate, 0), " tokens/s"));
+  }
+  /// After the first step the prediction is right within 20 %, or said anew.
+  void correct(double tokens_per_s) {
+    const double seconds = work_ / std::max(tokens_per_s, 1e-9);
+    if (std::abs(seconds - predicted_) > 0.2 * seconds) line(concat("the first step says: about ", duration(seconds)));
+  }
+
+  bool json_;
+  double work_;  // tokens of the whole run
+  std::string out_;
+  std::optional<Progress> bar_;
+  double predicted_ = 0;
+  std::int64_t total_ = 0;
+  bool first_ = true;
+};
+
+std::string plan_text(const MemoryPlan& plan) {
+  const std::int64_t a = plan.layers(Keep::gemm_outputs), b = plan.layers(Keep::without_mlp),
+                     c = plan.layers(Keep::input);
+  std::string text;
+  for (const auto& [name, count] : {std::pair{"A", a}, std::pair{"B", b}, std::pair{"C", c}})
+    if (count > 0) text += concat(text.empty() ? "plan " : ", ", name, " for ", count, " layers");
+  return text;
+}
+
+// The share of its peak that a step reached on the machines measured so far; only for the plan's first guess.
+constexpr double kExpectedFraction = 0.6;
+
+Json machine_json(const CausalLM& model, const LoraAdapter& adapter, const MemoryPlan& plan, const RunLength& length,
+                  const Options& o) {
+  Json json = Json::object();
+  json["threads"] = std::int64_t{threads()};
+  json["plan"] = plan_text(plan);
+  json["peak_bytes"] = plan.peak_bytes();
+  json["budget_bytes"] = plan.budget_bytes;
+  json["tokens"] = length.work.tokens;
+  json["supervised_tokens"] = length.work.supervised_tokens;
+  json["predicted_seconds"] =
+      training_flops(model.config(), adapter, length.work) / (kExpectedFraction * peak_flops(model.compute()));
+  json["save_every"] = o.save_every;
+  return json;
+}
+
+Json or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+int tune(Options& o) {
+  resolve(o);
+  o.model.apply_threads();
+  const auto files = ModelFiles::open(o.model.model);
+  const ModelData text(o.model.model, o.data);
+  const Dataset train = load_dataset(o.train, text, o.data);
+  const Dataset valid = o.valid.empty() ? Dataset{} : load_dataset(o.valid, text, o.data);
+  report_dataset(o.train, train, o.data.max_length);
+  if (!o.valid.empty()) report_dataset(o.valid, valid, o.data.max_length);
+  const CausalLM model = CausalLM::load(*files, o.model.base_format(), o.model.compute_dtype());
+  LoraAdapter adapter = make_adapter(o, model, *files);
+
+  RunOptions run;
+  run.train = o.options;
+  run.out = o.out, run.resume = o.resume, run.overwrite = o.overwrite;
+  run.save_every = o.save_every, run.valid_every = o.valid_every, run.patience = o.patience;
+  run.origin = {files->digest(), model.base(), o.model.model};
+  run.digests["base"] = run.origin.base_digest;
+  run.digests["train"] = train.digest;
+  run.digests["valid"] = or_null(valid.digest);
+  run.digests["tokenizer"] = text.tokenizer.digest();
+  run.digests["template"] = text.chat_template ? Json(text.chat_template->digest()) : Json();
+  run.options = options_json(o, model, adapter);
+
+  std::int64_t longest = 0;
+  for (const Example& example : valid.examples) longest = std::max(longest, example.length());
+  const MemoryPlan plan =
+      plan_memory(model, adapter, train.examples, o.options, o.memory.empty() ? 0 : parse_bytes(o.memory), longest);
+  run.keep = plan.keep;
+  const RunLength length = run_length(train.examples, o.options);
+  run.machine = machine_json(model, adapter, plan, length, o);
+
+  catch_interrupts();
+  Display display(o, static_cast<double>(length.work.tokens));
+  const RunResult result =
+      run_training(model, adapter, train.examples, valid.examples, run, std::ref(display), &interrupted());
+  if (!result.finished) {
+    std::fprintf(stderr, "stopped after step %s; everything is saved: go on with the same command and --resume\n",
+                 concat(result.steps).c_str());
+    return kInterrupted;
+  }
+  display.done(result.done);
+  return kDone;
+}
+
+void add_lora_options(CLI::App& c, Options& o) {
+  o.rank_option = c.add_option("--rank", o.lora.r, "LoRA rank")->check(CLI::Range(1, 4096))->capture_default_str();
+  c.add_option("--alpha", o.lora.lora_alpha, "the update is scaled by alpha / rank")->capture_default_str();
+  c.add_option("--dropout", o.lora.lora_dropout, "on the adapter's input")
+      ->check(CLI::Range(0.0, 0.999999))
+      ->capture_default_str();
+  c.add_flag("--rslora", o.lora.use_rslora, "scale by alpha / sqrt(rank)");
+  c.add_option("--rank-pattern", o.rank_pattern, "a rank of its own for modules that match")->type_name("KEY=R");
+  c.add_option("--alpha-pattern", o.alpha_pattern, "an alpha of its own for modules that match")->type_name("KEY=A");
+  c.add_option("--target", o.target, "linears to adapt: all-linear, or names")->delimiter(',')->capture_default_str();
+  c.add_option("--target-regex", o.lora.target_regex, "or a regular expression that matches their whole path");
+  c.add_option("--init-adapter", o.init_adapter, "begin from this adapter; its configuration wins")->type_name("DIR");
+}
+
+void add_training_options(CLI::App& c, Options& o) {
+  TrainOptions& t = o.options;
+  c.add_option("--epochs", t.epochs, "times over the records")->check(CLI::Range(1, 100000))->capture_default_str();
+  c.add_option("--steps", t.steps, "exactly so many optimiser steps, wrapping epochs")->check(CLI::PositiveNumber);
+  c.add_option("--batch-tokens", o.batch_tokens, "packed tokens a micro-batch")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
+  c.add_option("--batch-examples", o.batch_examples, "or records a micro-batch")->check(CLI::PositiveNumber);
+  c.add_option("--accumulate", t.loader.accumulate, "micro-batches a step")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  c.add_option("--lr", t.adamw.lr, "learning rate")->check(CLI::NonNegativeNumber)->capture_default_str();
+  c.add_option("--schedule", o.schedule, "of the learning rate")
+      ->check(CLI::IsMember({"cosine", "linear", "constant"}))
+      ->capture_default_str();
+  c.add_option("--warmup", t.warmup, "below 1 a share of all steps, else steps")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  c.add_option("--weight-decay", t.adamw.weight_decay, "decoupled")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  c.add_option("--clip", t.clip, "global norm of the gradient; 0: none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  c.add_option("--betas", o.betas, "of AdamW")->delimiter(',')->expected(2)->capture_default_str();
+  c.add_option("--eps", t.adamw.eps, "of AdamW")->check(CLI::PositiveNumber)->capture_default_str();
+  c.add_option("--optimizer", o.optimizer)->check(CLI::IsMember({"adamw", "adamw8bit"}))->capture_default_str();
+  c.add_option("--order", o.order, "of the records")->check(CLI::IsMember({"shuffle", "given"}))->capture_default_str();
+  c.add_option("--seed", t.loader.seed, "of order, initialisation and dropout")->capture_default_str();
+  c.add_option("--on-nonfinite", o.on_nonfinite, "what a NaN in loss or gradient does")
+      ->check(CLI::IsMember({"stop", "skip"}))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_tune(CLI::App& app, Action& action) {
+  auto o = std::make_shared<Options>();
+  CLI::App& c = *app.add_subcommand("tune", "Tune a LoRA or QLoRA adapter on records");
+  o->model.add_to(c);
+  c.add_option("--train", o->train, "records, one JSON object a line")->required()->type_name("F.jsonl");
+  c.add_option("--valid", o->valid, "held-out records; the best adapter by their loss is kept")->type_name("F.jsonl");
+  c.add_option("--out", o->out, "folder for adapter, journal and checkpoints")->required()->type_name("DIR");
+  o->data.add_to(c);
+  add_lora_options(c, *o);
+  add_training_options(c, *o);
+  c.add_option("--memory", o->memory,
+               "bound on the process's peak memory, e.g. 2GiB; default: 80 % of what is available");
+  c.add_option("--valid-every", o->valid_every, "steps; default: at the end of each epoch")->check(CLI::PositiveNumber);
+  c.add_option("--patience", o->patience, "stop after so many validations without improvement")
+      ->check(CLI::PositiveNumber);
+  c.add_option("--save-every", o->save_every, "steps; default: at the end of each epoch")->check(CLI::PositiveNumber);
+  CLI::Option* resume = c.add_flag("--resume", o->resume, "go on from the newest valid checkpoint");
+  c.add_flag("--overwrite", o->overwrite, "replace a run that is there")->excludes(resume);
+  c.add_flag("--json", o->json, "one JSON object a line on standard output");
+  c.callback([o, &action] { action = [o] { return tune(*o); }; });
+}
+
+}  // namespace ftlib::cli
