@@ -32,6 +32,8 @@ template <class Dot, int kRows, int kVectors>
   for (std::int64_t step = factor.steps; step > 0; --step, a += a_step, b += kVectors * 64) {
     __m512i panel[kVectors];
 #pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) _mm_prefetch(b + v * 64 + 1024, _MM_HINT_T0);
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) panel[v] = _mm512_load_si512(b + v * 64);
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {

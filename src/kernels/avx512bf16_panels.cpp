@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Panels of bf16 pairs and of f32. A loader gives one register of consecutive values of a stored row, decoded exactly and
+// Panels of bf16 pairs and of f32. A reader gives runs of 32 consecutive values of a stored row, decoded exactly and
 // rounded once; the two ways to fill, along the rows and across them, are the same for every format.
 #include <immintrin.h>
 
@@ -9,187 +9,235 @@ namespace ftlib::inline FTLIB_ABI {
 namespace kernels {
 namespace {
 
+#define INLINE [[gnu::always_inline]] inline
+
 using detail::GemmOperand;
 using detail::PanelJob;
 
-std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-__mmask16 first16(std::int64_t n) {
+INLINE __mmask16 first16(std::int64_t n) {
   return n >= 16 ? __mmask16{0xffff} : n <= 0 ? __mmask16{0} : static_cast<__mmask16>((1u << n) - 1);
 }
-__mmask32 first32(std::int64_t n) { return n >= 32 ? ~__mmask32{0} : n <= 0 ? __mmask32{0} : (1u << n) - 1; }
+INLINE __mmask32 first32(std::int64_t n) { return n >= 32 ? ~__mmask32{0} : n <= 0 ? __mmask32{0} : (1u << n) - 1; }
 
-__m512i round_pairs(__m512 high, __m512 low) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
-__m512i twice(__m256i half) { return _mm512_inserti64x4(_mm512_castsi256_si512(half), half, 1); }
-__m128i load_half(const void* bytes) { return _mm_loadl_epi64(static_cast<const __m128i*>(bytes)); }
-__m128i load_16(const void* bytes) { return _mm_loadu_si128(static_cast<const __m128i*>(bytes)); }
+INLINE __m512 widen(__m256i bf16s) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16s), 16)); }
+INLINE __m128i load_16(const void* bytes) { return _mm_loadu_si128(static_cast<const __m128i*>(bytes)); }
 
-/// The f16 number at `bytes` in every lane.
-__m512 broadcast_f16(const std::uint8_t* bytes) {
-  return _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_loadu_si16(bytes)));
-}
+// Readers. offset(row, column) finds a run of 32 values, row_step leads to the same columns of the next row. affine(offset)
+// is the scale and minimum of a run, affine_rows those of 16 rows at once; the dense formats have none.
+// bf16<kWhole>(offset, count, a) reads the run rounded, f32<kWhole, kHalf> its first or second 16 values as they are. Without
+// kWhole the values beyond `count` are not touched and read as zero; block formats only have whole runs.
 
-// Loaders. `at(row, column, count)` gives the 32 bf16 (F32: 16 f32) values from a stored row; those beyond `count` are zero
-// in the dense formats. The block formats are asked for whole runs of 32 (16) only.
+struct Affine {
+  float scale = 1, minimum = 0;
+};
+using AffineRows = Affine[16];
 
+/// Two f32 halves rounded to one register of bf16, for the readers that have no shorter way.
+template <class Reader>
+struct Rounding {
+  template <bool kWhole>
+  INLINE __m512i bf16(std::int64_t offset, std::int64_t count, Affine affine) const {
+    const auto& reader = static_cast<const Reader&>(*this);
+    return (__m512i)_mm512_cvtne2ps_pbh(reader.template f32<kWhole, 1>(offset, count - 16, affine),
+                                        reader.template f32<kWhole, 0>(offset, count, affine));
+  }
+};
+
+template <int kSize>
 struct DenseRows {
   const char* data;
-  std::int64_t row_bytes;
-  DenseRows(const GemmOperand& o, std::int64_t size)
-      : data(static_cast<const char*>(o.view.data)), row_bytes(o.stride * size) {}
+  std::int64_t row_step;
+  explicit DenseRows(const GemmOperand& o) : data(static_cast<const char*>(o.view.data)), row_step(o.stride * kSize) {}
+  INLINE std::int64_t offset(std::int64_t row, std::int64_t column) const { return row * row_step + column * kSize; }
+  INLINE void prefetch(std::int64_t offset) const { _mm_prefetch(data + offset, _MM_HINT_T0); }
+  INLINE Affine affine(std::int64_t) const { return {}; }
+  INLINE void affine_rows(std::int64_t, AffineRows&, bool) const {}
 };
 
-struct F32AsF32 : DenseRows {
-  explicit F32AsF32(const GemmOperand& o) : DenseRows(o, 4) {}
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t count) const {
-    return _mm512_maskz_loadu_epi32(first16(count), data + row * row_bytes + column * 4);
-  }
-};
-struct Bf16AsF32 : DenseRows {
-  explicit Bf16AsF32(const GemmOperand& o) : DenseRows(o, 2) {}
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t count) const {
-    const __m256i values = _mm256_maskz_loadu_epi16(first16(count), data + row * row_bytes + column * 2);
-    return _mm512_slli_epi32(_mm512_cvtepu16_epi32(values), 16);
-  }
-};
-struct F16AsF32 : DenseRows {
-  explicit F16AsF32(const GemmOperand& o) : DenseRows(o, 2) {}
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t count) const {
-    const __m256i values = _mm256_maskz_loadu_epi16(first16(count), data + row * row_bytes + column * 2);
-    return _mm512_castps_si512(_mm512_cvtph_ps(values));
-  }
-};
-struct Bf16AsBf16 : DenseRows {
-  explicit Bf16AsBf16(const GemmOperand& o) : DenseRows(o, 2) {}
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t count) const {
-    return _mm512_maskz_loadu_epi16(first32(count), data + row * row_bytes + column * 2);
+struct F32Rows : DenseRows<4>, Rounding<F32Rows> {
+  using DenseRows::DenseRows;
+  template <bool kWhole, int kHalf>
+  INLINE __m512 f32(std::int64_t offset, std::int64_t count, Affine) const {
+    const char* from = data + offset + kHalf * 64;
+    return kWhole ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(first16(count), from);
   }
 };
 
-/// Two f32 registers rounded to one of bf16.
-template <class F32Loader>
-struct Rounded : F32Loader {
-  using F32Loader::F32Loader;
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t count) const {
-    const __m512i low = F32Loader::at(row, column, count), high = F32Loader::at(row, column + 16, count - 16);
-    return round_pairs(_mm512_castsi512_ps(high), _mm512_castsi512_ps(low));
+/// 16 values of 2 bytes.
+template <bool kWhole>
+INLINE __m256i load_halves(const char* from, std::int64_t count) {
+  return kWhole ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))
+                : _mm256_maskz_loadu_epi16(first16(count), from);
+}
+
+struct F16Rows : DenseRows<2>, Rounding<F16Rows> {
+  using DenseRows::DenseRows;
+  template <bool kWhole, int kHalf>
+  INLINE __m512 f32(std::int64_t offset, std::int64_t count, Affine) const {
+    return _mm512_cvtph_ps(load_halves<kWhole>(data + offset + kHalf * 32, count));
   }
 };
 
+struct Bf16Rows : DenseRows<2> {
+  using DenseRows::DenseRows;
+  template <bool kWhole, int kHalf>
+  INLINE __m512 f32(std::int64_t offset, std::int64_t count, Affine) const {
+    return widen(load_halves<kWhole>(data + offset + kHalf * 32, count));
+  }
+  template <bool kWhole>
+  INLINE __m512i bf16(std::int64_t offset, std::int64_t count, Affine) const {
+    return kWhole ? _mm512_loadu_si512(data + offset) : _mm512_maskz_loadu_epi16(first32(count), data + offset);
+  }
+};
+
+/// 32 words that hold the 16 bytes of a run in the order of its values, each where a shift leaves the code in the low bits.
+struct Nibbles {
+  __m512i bytes, shifts, low_four = _mm512_set1_epi16(15);
+  INLINE __m512i lookup(const std::uint8_t* run, __m512 table) const {
+    const __m512i words = _mm512_permutexvar_epi8(bytes, _mm512_castsi128_si512(load_16(run)));
+    const __m512i indices = _mm512_and_si512(_mm512_srlv_epi16(words, shifts), low_four);
+    return _mm512_permutexvar_epi16(indices, _mm512_castsi256_si512((__m256i)_mm512_cvtneps_pbh(table)));
+  }
+};
+
+/// Offsets are elements of the flattened matrix; every run lies in one block. Even elements are high nibbles.
 struct Nf4Rows {
-  const GemmOperand& o;
+  const std::uint8_t* codes;
+  const WeightView& view;
+  std::int64_t row_step;
   int block_shift;
   __m512 values = _mm512_loadu_ps(kNf4Values);
-  explicit Nf4Rows(const GemmOperand& operand)
-      : o(operand), block_shift(__builtin_ctz(static_cast<unsigned>(operand.view.block_size))) {}
-
-  std::int64_t element(std::int64_t row, std::int64_t column) const { return row * o.view.shape[1] + column; }
-  const std::uint8_t* codes(std::int64_t i) const { return static_cast<const std::uint8_t*>(o.view.data) + i / 2; }
-
-  float absmax(std::int64_t block) const {
-    if (o.view.nested_scales == nullptr) return static_cast<const float*>(o.view.scales)[block];
-    const float value = o.view.nested_code[static_cast<const std::uint8_t*>(o.view.scales)[block]];
-    return value * o.view.nested_scales[block >> 8] + o.view.nested_offset;
-  }
-  /// The sixteen values of the block that holds element i.
-  __m512 table(std::int64_t i) const {
-    const __m512 scaled = _mm512_mul_ps(values, _mm512_set1_ps(absmax(i >> block_shift)));
-    if (o.view.dtype == DType::f16) return _mm512_cvtph_ps(_mm512_cvtps_ph(scaled, _MM_FROUND_TO_NEAREST_INT));
-    if (o.view.dtype == DType::bf16) {
-      const __m256i rounded = (__m256i)_mm512_cvtneps_pbh(scaled);
-      return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16));
-    }
-    return scaled;
-  }
-};
-
-struct Nf4AsBf16 : Nf4Rows {
-  using Nf4Rows::Nf4Rows;
-  __m512i bytes = _mm512_set_epi8(15, 15, 15, 15, 14, 14, 14, 14, 13, 13, 13, 13, 12, 12, 12, 12, 11, 11, 11, 11, 10, 10,
+  Nibbles nibbles{_mm512_set_epi8(15, 15, 15, 15, 14, 14, 14, 14, 13, 13, 13, 13, 12, 12, 12, 12, 11, 11, 11, 11, 10, 10,
                                   10, 10, 9, 9, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7, 6, 6, 6, 6, 5, 5, 5, 5, 4, 4, 4, 4, 3, 3, 3,
-                                  3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-  __m512i shifts = _mm512_set1_epi32(4);  // words: high nibble, low nibble
+                                  3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0),
+                  _mm512_set1_epi32(4)};
 
-  /// Each word holds its byte twice, so a shift by 4 or 0 leaves the code in the low bits; the lookup reads five of them
-  /// and the table repeats after sixteen.
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t) const {
-    const std::int64_t i = element(row, column);
-    const __m512i lookup = twice((__m256i)_mm512_cvtneps_pbh(table(i)));
-    const __m512i words = _mm512_permutexvar_epi8(bytes, _mm512_castsi128_si512(load_16(codes(i))));
-    return _mm512_permutexvar_epi16(_mm512_srlv_epi16(words, shifts), lookup);
+  explicit Nf4Rows(const GemmOperand& o)
+      : codes(static_cast<const std::uint8_t*>(o.view.data)), view(o.view), row_step(o.view.shape[1]),
+        block_shift(__builtin_ctz(static_cast<unsigned>(o.view.block_size))) {}
+  INLINE std::int64_t offset(std::int64_t row, std::int64_t column) const { return row * row_step + column; }
+  INLINE void prefetch(std::int64_t offset) const { _mm_prefetch(codes + offset / 2, _MM_HINT_T0); }
+
+  INLINE Affine affine(std::int64_t offset) const {
+    const std::int64_t block = offset >> block_shift;
+    if (view.nested_scales == nullptr) return {static_cast<const float*>(view.scales)[block], 0};
+    const float value = view.nested_code[static_cast<const std::uint8_t*>(view.scales)[block]];
+    return {value * view.nested_scales[block >> 8] + view.nested_offset, 0};
   }
-};
-
-struct Nf4AsF32 : Nf4Rows {
-  using Nf4Rows::Nf4Rows;
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t) const {
-    const std::int64_t i = element(row, column);
-    const __m128i packed = load_half(codes(i));
+  /// Where all rows start a block together they also keep it together.
+  INLINE void affine_rows(std::int64_t offset, AffineRows& rows, bool first) const {
+    const std::int64_t block = std::int64_t{1} << block_shift;
+    if (!first && row_step % block == 0 && offset % block != 0) return;
+    for (int i = 0; i < 16; ++i, offset += row_step) rows[i] = affine(offset);
+  }
+  INLINE __m512 table(Affine affine) const {
+    const __m512 scaled = _mm512_mul_ps(values, _mm512_set1_ps(affine.scale));
+    if (view.dtype == DType::f16) return _mm512_cvtph_ps(_mm512_cvtps_ph(scaled, _MM_FROUND_TO_NEAREST_INT));
+    return view.dtype == DType::bf16 ? widen((__m256i)_mm512_cvtneps_pbh(scaled)) : scaled;
+  }
+  template <bool kWhole, int kHalf>
+  INLINE __m512 f32(std::int64_t offset, std::int64_t, Affine affine) const {
+    const __m128i packed = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + offset / 2 + kHalf * 8));
     const __m128i indices = _mm_unpacklo_epi8(_mm_srli_epi16(packed, 4), packed);  // the lookup reads four bits of each
-    return _mm512_castps_si512(_mm512_permutexvar_ps(_mm512_cvtepu8_epi32(indices), table(i)));
+    return _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(indices), table(affine));
+  }
+  template <bool kWhole>
+  INLINE __m512i bf16(std::int64_t offset, std::int64_t, Affine affine) const {
+    return nibbles.lookup(codes + offset / 2, table(affine));
   }
 };
 
-/// Rows of GGUF blocks of 32 values in `kBytes` bytes.
+/// Rows of GGUF blocks of 32 values in `kBytes` bytes: f16 scale, in q4_1 (20 bytes) f16 minimum, codes.
 template <int kBytes>
-struct Blocks {
+struct BlockRows {
   const std::uint8_t* data;
-  std::int64_t row_bytes;
-  explicit Blocks(const GemmOperand& o)
-      : data(static_cast<const std::uint8_t*>(o.view.data)), row_bytes(o.view.shape[1] / 32 * kBytes) {}
-  const std::uint8_t* block(std::int64_t row, std::int64_t column) const {
-    return data + row * row_bytes + column / 32 * kBytes;
+  std::int64_t row_step;
+  explicit BlockRows(const GemmOperand& o)
+      : data(static_cast<const std::uint8_t*>(o.view.data)), row_step(o.view.shape[1] / 32 * kBytes) {}
+  INLINE std::int64_t offset(std::int64_t row, std::int64_t column) const { return row * row_step + column / 32 * kBytes; }
+  INLINE void prefetch(std::int64_t offset) const { _mm_prefetch(data + offset, _MM_HINT_T0); }
+
+  /// Scale and minimum; outside q4_1 the latter are code bytes that nobody reads.
+  INLINE __m128i head(std::int64_t offset) const { return _mm_loadu_si32(data + offset); }
+  INLINE Affine affine(std::int64_t offset) const {
+    const __m128 both = _mm_cvtph_ps(head(offset));
+    return {_mm_cvtss_f32(both), _mm_cvtss_f32(_mm_movehdup_ps(both))};
+  }
+  INLINE void affine_rows(std::int64_t offset, AffineRows& rows, bool) const {
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4, offset += 4 * row_step) {
+      const __m128i low = _mm_unpacklo_epi32(head(offset), head(offset + row_step));
+      const __m128i high = _mm_unpacklo_epi32(head(offset + 2 * row_step), head(offset + 3 * row_step));
+      _mm256_storeu_ps(&rows[i].scale, _mm256_cvtph_ps(_mm_unpacklo_epi64(low, high)));
+    }
   }
 };
 
-/// Nibbles: element i in the low half of byte i, element i + 16 in the high half.
+/// q4_0 in 18 bytes, q4_1 in 20: element i in the low half of code byte i, element i + 16 in the high half.
 template <int kBytes>
-struct Q4Rows : Blocks<kBytes> {
-  using Blocks<kBytes>::Blocks;
-  static constexpr int kCodes = kBytes - 16;
-  __m512 levels = _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  __m512i shifts = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(4), 1);
+struct Q4Rows : BlockRows<kBytes> {
+  using BlockRows<kBytes>::BlockRows;
+  __m512 levels = _mm512_sub_ps(_mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                                _mm512_set1_ps(kBytes == 18 ? 8 : 0));
+  Nibbles nibbles{_mm512_set_epi16(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6,
+                                   5, 4, 3, 2, 1, 0),
+                  _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(4), 1)};
 
-  __m512 table(const std::uint8_t* block) const {
-    if constexpr (kBytes == 20)
-      return _mm512_add_ps(_mm512_mul_ps(levels, broadcast_f16(block)), broadcast_f16(block + 2));
-    else
-      return _mm512_mul_ps(_mm512_sub_ps(levels, _mm512_set1_ps(8)), broadcast_f16(block));
+  /// The product is exact, so one rounding or two give the same sum.
+  INLINE __m512 table(Affine a) const {
+    const __m512 scale = _mm512_set1_ps(a.scale);
+    return kBytes == 20 ? _mm512_fmadd_ps(levels, scale, _mm512_set1_ps(a.minimum)) : _mm512_mul_ps(levels, scale);
+  }
+  template <bool kWhole, int kHalf>
+  INLINE __m512 f32(std::int64_t offset, std::int64_t, Affine affine) const {
+    const __m512i codes = _mm512_cvtepu8_epi32(load_16(this->data + offset + kBytes - 16));
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(codes, kHalf * 4), table(affine));  // reads four bits of each code
+  }
+  template <bool kWhole>
+  INLINE __m512i bf16(std::int64_t offset, std::int64_t, Affine affine) const {
+    return nibbles.lookup(this->data + offset + kBytes - 16, table(affine));
+  }
+
+  INLINE __m512 decode(__m512i codes, __m512 scale, __m512 minimum) const {
+    const __m512 level = _mm512_permutexvar_ps(codes, levels);  // reads four bits of each code
+    return kBytes == 20 ? _mm512_fmadd_ps(level, scale, minimum) : _mm512_mul_ps(level, scale);
+  }
+  /// Two code bytes of eight rows, in the order of the panel's pairs.
+  template <int kFirst>
+  INLINE __m512 decode_pairs(__m512i codes, __m512 affine) const {
+    const __m512i order = _mm512_add_epi32(_mm512_set_epi32(29, 28, 25, 24, 21, 20, 17, 16, 13, 12, 9, 8, 5, 4, 1, 0),
+                                           _mm512_set1_epi32(kFirst));
+    return decode(_mm512_permutexvar_epi8(order, codes), _mm512_moveldup_ps(affine), _mm512_movehdup_ps(affine));
+  }
+  /// The low nibbles of the four bytes of each word, as four depths of 16 rows.
+  template <int kPack>
+  INLINE void store(__m512i codes, __m512 low_rows, __m512 high_rows, std::int32_t* to, std::int64_t width) const {
+    if constexpr (kPack == 2) {
+      _mm512_store_si512(to, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<32>(codes, high_rows), decode_pairs<0>(codes, low_rows)));
+      _mm512_store_si512(to + width, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<34>(codes, high_rows), decode_pairs<2>(codes, low_rows)));
+    } else {
+      const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+      const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+      const __m512 scale = _mm512_permutex2var_ps(low_rows, even, high_rows);
+      const __m512 minimum = _mm512_permutex2var_ps(low_rows, odd, high_rows);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i, to += width)
+        _mm512_store_ps(to, decode(_mm512_srli_epi32(codes, 8 * static_cast<unsigned>(i)), scale, minimum));
+    }
   }
 };
 
-template <int kBytes>
-struct Q4AsBf16 : Q4Rows<kBytes> {
-  using Q4Rows<kBytes>::Q4Rows;
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t) const {
-    const std::uint8_t* block = this->block(row, column);
-    const __m512i lookup = twice((__m256i)_mm512_cvtneps_pbh(this->table(block)));
-    const __m512i words = twice(_mm256_cvtepu8_epi16(load_16(block + this->kCodes)));
-    return _mm512_permutexvar_epi16(_mm512_srlv_epi16(words, this->shifts), lookup);
-  }
-};
-
-template <int kBytes>
-struct Q4AsF32 : Q4Rows<kBytes> {
-  using Q4Rows<kBytes>::Q4Rows;
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t) const {
-    const std::uint8_t* block = this->block(row, column);
-    const __m128i half = _mm_cvtsi32_si128(column % 32 == 0 ? 0 : 4);
-    const __m512i codes = _mm512_srl_epi32(_mm512_cvtepu8_epi32(load_16(block + this->kCodes)), half);
-    return _mm512_castps_si512(_mm512_permutexvar_ps(codes, this->table(block)));  // reads four bits of each code
-  }
-};
-
-struct Q8AsF32 : Blocks<34> {
-  using Blocks<34>::Blocks;
-  __m512i at(std::int64_t row, std::int64_t column, std::int64_t) const {
-    const std::uint8_t* at = block(row, column);
-    const __m512 codes = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_16(at + 2 + column % 32)));
-    return _mm512_castps_si512(_mm512_mul_ps(codes, broadcast_f16(at)));
+struct Q8Rows : BlockRows<34>, Rounding<Q8Rows> {
+  using BlockRows::BlockRows;
+  template <bool kWhole, int kHalf>
+  INLINE __m512 f32(std::int64_t offset, std::int64_t, Affine affine) const {
+    const __m512i codes = _mm512_cvtepi8_epi32(load_16(data + offset + 2 + kHalf * 16));
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(codes), _mm512_set1_ps(affine.scale));
   }
 };
 
 /// 16 registers of 16 words: word j of register i becomes word i of register j.
-void transpose(__m512i (&r)[16]) {
+INLINE void transpose(__m512i (&r)[16]) {
   __m512i t[16];
 #pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) {
@@ -217,70 +265,156 @@ void transpose(__m512i (&r)[16]) {
   }
 }
 
-/// Lanes are stored rows: 16 of them at a time are read along the depth and transposed. kPack values make a word.
-template <int kPack, class Loader>
-void fill_along(const PanelJob& job, const Loader& loader) {
-  const std::int64_t depths = job.depths, width = job.width;
-  for (std::int64_t lane = 0; lane < width; lane += 16) {
-    const int rows = static_cast<int>(least(job.lanes - lane, 16));
-    auto* to = static_cast<std::int32_t*>(job.panel) + lane;
-    for (std::int64_t d = 0; d < depths; d += 16 * kPack) {
-      __m512i r[16];
+constexpr int kBf16 = 2, kF32 = 1;  ///< values a word of a panel
+
+template <int kPack, bool kWhole, int kHalf, class Reader>
+INLINE __m512i read(const Reader& reader, std::int64_t offset, std::int64_t count, Affine affine) {
+  if constexpr (kPack == kBf16) return reader.template bf16<kWhole>(offset, count, affine);
+  else return _mm512_castps_si512(reader.template f32<kWhole, kHalf>(offset, count - kHalf * 16, affine));
+}
+
+/// 32 values of 16 stored rows, transposed into the panel at `to`.
+template <int kPack, int kHalf, class Reader>
+INLINE void fill_half_square(const Reader& reader, std::int64_t offset, const AffineRows& affine, std::int32_t* to,
+                             std::int64_t width) {
+  __m512i r[16];
 #pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i)
-        r[i] = i < rows ? loader.at(job.lane + lane + i, job.depth + d, depths - d) : _mm512_setzero_si512();
-      transpose(r);
-      const int steps = static_cast<int>(least((depths - d + kPack - 1) / kPack, 16));
-      for (int j = 0; j < steps; ++j, to += width) _mm512_store_si512(to, r[j]);
+  for (int i = 0; i < 16; ++i, offset += reader.row_step) r[i] = read<kPack, true, kHalf>(reader, offset, 32, affine[i]);
+  transpose(r);
+#pragma GCC unroll 16
+  for (int j = 0; j < 16; ++j, to += width) _mm512_store_si512(to, r[j]);
+}
+template <int kPack, class Reader>
+INLINE void fill_square(const Reader& reader, std::int64_t offset, const AffineRows& affine, std::int32_t* to,
+                        std::int64_t width) {
+  fill_half_square<kPack, 0>(reader, offset, affine, to, width);
+  if (kPack == kF32) fill_half_square<kPack, 1>(reader, offset, affine, to + 16 * width, width);
+}
+
+/// Nibbles of 16 rows: transposed while they are four bits wide, an eighth of the words.
+template <int kPack, int kBytes>
+INLINE void fill_square(const Q4Rows<kBytes>& reader, std::int64_t offset, const AffineRows& affine, std::int32_t* to,
+                           std::int64_t width) {
+  const std::uint8_t* codes = reader.data + offset + kBytes - 16;
+  __m512i z[4], u[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i, codes += reader.row_step) {  // rows i, 4 + i, 8 + i, 12 + i
+    z[i] = _mm512_castsi128_si512(load_16(codes));
+#pragma GCC unroll 3
+    for (int lane = 1; lane < 4; ++lane)
+      z[i] = _mm512_mask_broadcast_i32x4(z[i], static_cast<__mmask16>(15 << 4 * lane), load_16(codes + 4 * lane * reader.row_step));
+  }
+  const __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
+  const __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
+  u[0] = _mm512_unpacklo_epi64(a, c), u[1] = _mm512_unpackhi_epi64(a, c);
+  u[2] = _mm512_unpacklo_epi64(b, d), u[3] = _mm512_unpackhi_epi64(b, d);
+  const __m512 low_rows = _mm512_loadu_ps(&affine[0].scale), high_rows = _mm512_loadu_ps(&affine[8].scale);
+#pragma GCC unroll 4
+  for (int word = 0; word < 4; ++word)  // word n of u: code bytes 4 * word to 4 * word + 3 of row n
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      const __m512i codes_of_half = half ? _mm512_srli_epi16(u[word], 4) : u[word];
+      reader.template store<kPack>(codes_of_half, low_rows, high_rows, to + (half * 16 + word * 4) / kPack * width, width);
     }
-  }
 }
 
-/// Lanes are stored columns: two rows interleave to pairs.
-template <class Loader>
-void fill_pairs_across(const PanelJob& job, const Loader& loader) {
-  alignas(64) std::uint16_t low[32], high[32];
-  for (int i = 0; i < 32; ++i) {
-    low[i] = static_cast<std::uint16_t>(i / 2 + i % 2 * 32);
-    high[i] = static_cast<std::uint16_t>(16 + low[i]);
-  }
-  const __m512i low_order = _mm512_load_si512(low), high_order = _mm512_load_si512(high);
-  for (std::int64_t lane = 0; lane < job.width; lane += 32) {
-    const std::int64_t count = job.lanes - lane;
-    auto* to = static_cast<std::int32_t*>(job.panel) + lane;
-    for (std::int64_t d = 0; d < job.depths; d += 2, to += job.width) {
-      const bool paired = count > 0 && d + 1 < job.depths;
-      const __m512i even = count > 0 ? loader.at(job.depth + d, job.lane + lane, count) : _mm512_setzero_si512();
-      const __m512i odd = paired ? loader.at(job.depth + d + 1, job.lane + lane, count) : _mm512_setzero_si512();
-      _mm512_store_si512(to, _mm512_permutex2var_epi16(even, low_order, odd));
-      if (lane + 16 < job.width) _mm512_store_si512(to + 16, _mm512_permutex2var_epi16(even, high_order, odd));
+/// The same at the edges: fewer rows, fewer values.
+template <int kPack, int kHalf, class Reader>
+void fill_corner(const Reader& reader, std::int64_t offset, std::int64_t rows, std::int64_t count, std::int32_t* to,
+                 std::int64_t width) {
+  __m512i r[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i, offset += reader.row_step)
+    r[i] = i < rows ? read<kPack, false, kHalf>(reader, offset, count, reader.affine(offset)) : _mm512_setzero_si512();
+  transpose(r);
+  const std::int64_t steps = (count + kPack - 1) / kPack - kHalf * 16;
+#pragma GCC unroll 16
+  for (int j = 0; j < 16; ++j, to += width)
+    if (j < steps) _mm512_store_si512(to, r[j]);
+}
+
+/// Lanes are stored rows: runs of 16 of them are read along the depth and transposed.
+template <int kPack, class Reader>
+void fill_along(const PanelJob& job, const Reader& reader) {
+  AffineRows affine;
+  for (std::int64_t lane = 0; lane < job.width; lane += 16)
+    for (std::int64_t d = 0; d < job.depths; d += 32) {
+      const std::int64_t rows = job.lanes - lane, count = job.depths - d;
+      const std::int64_t offset = reader.offset(job.lane + lane, job.depth + d);
+      auto* to = static_cast<std::int32_t*>(job.panel) + d / kPack * job.width + lane;
+      if (rows >= 16 && count >= 32) {
+        reader.affine_rows(offset, affine, d == 0);
+        fill_square<kPack>(reader, offset, affine, to, job.width);
+      } else {
+        fill_corner<kPack, 0>(reader, offset, rows, count, to, job.width);
+        if (kPack == kF32) fill_corner<kPack, 1>(reader, offset, rows, count, to + 16 * job.width, job.width);
+      }
     }
-  }
 }
 
-template <class Loader>
-void fill_f32_across(const PanelJob& job, const Loader& loader) {
-  for (std::int64_t lane = 0; lane < job.width; lane += 16) {
-    const std::int64_t count = job.lanes - lane;
-    auto* to = static_cast<std::int32_t*>(job.panel) + lane;
-    for (std::int64_t d = 0; d < job.depths; ++d, to += job.width)
-      _mm512_store_si512(to, count > 0 ? loader.at(job.depth + d, job.lane + lane, count) : _mm512_setzero_si512());
+/// Even and odd words alternate: the first 16 of each register and the last.
+struct Interleave {
+  __m512i low = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6, 37, 5, 36, 4,
+                                 35, 3, 34, 2, 33, 1, 32, 0);
+  __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+  INLINE void store(std::int32_t* to, __m512i even, __m512i odd, bool both) const {
+    _mm512_store_si512(to, _mm512_permutex2var_epi16(even, low, odd));
+    if (both) _mm512_store_si512(to + 16, _mm512_permutex2var_epi16(even, high, odd));
   }
+};
+
+/// Lanes are stored columns. Rows lie far apart, so those of a few steps ahead are called for.
+template <class Reader>
+void fill_pairs_across(const PanelJob& job, const Reader& reader) {
+  const Interleave pairs;
+  const __m512i zero = _mm512_setzero_si512();
+  auto* to = static_cast<std::int32_t*>(job.panel);
+  for (std::int64_t d = 0; d < job.depths; d += 2, to += job.width)
+    for (std::int64_t lane = 0; lane < job.width; lane += 32) {
+      const std::int64_t count = job.lanes - lane, even = reader.offset(job.depth + d, job.lane + lane);
+      const std::int64_t odd = even + reader.row_step;
+      reader.prefetch(even + 16 * reader.row_step);
+      reader.prefetch(odd + 16 * reader.row_step);
+      const bool both = lane + 16 < job.width, has_odd = d + 1 < job.depths;
+      if (count >= 32 && has_odd)
+        pairs.store(to + lane, reader.template bf16<true>(even, 32, reader.affine(even)),
+                    reader.template bf16<true>(odd, 32, reader.affine(odd)), both);
+      else if (count > 0)
+        pairs.store(to + lane, reader.template bf16<false>(even, count, reader.affine(even)),
+                    has_odd ? reader.template bf16<false>(odd, count, reader.affine(odd)) : zero, both);
+      else
+        pairs.store(to + lane, zero, zero, both);
+    }
 }
 
-template <class Loader>
+template <class Reader>
+void fill_f32_across(const PanelJob& job, const Reader& reader) {
+  const __m512 zero = _mm512_setzero_ps();
+  auto* to = static_cast<float*>(job.panel);
+  for (std::int64_t d = 0; d < job.depths; ++d, to += job.width)
+    for (std::int64_t lane = 0; lane < job.width; lane += 32) {
+      const std::int64_t count = job.lanes - lane, offset = reader.offset(job.depth + d, job.lane + lane);
+      reader.prefetch(offset + 16 * reader.row_step);
+      const Affine affine = count > 0 ? reader.affine(offset) : Affine();
+      _mm512_store_ps(to + lane, count > 0 ? reader.template f32<false, 0>(offset, count, affine) : zero);
+      if (lane + 16 >= job.width) continue;
+      _mm512_store_ps(to + lane + 16, count > 16 ? reader.template f32<false, 1>(offset, count - 16, affine) : zero);
+    }
+}
+
+template <class Reader>
 bool fill_bf16(const PanelJob& job) {
-  const Loader loader(*job.source);
-  if (job.source->across) fill_pairs_across(job, loader);
-  else fill_along<2>(job, loader);
+  const Reader reader(*job.source);
+  if (job.source->across) fill_pairs_across(job, reader);
+  else fill_along<kBf16>(job, reader);
   return true;
 }
 
-template <class Loader>
+template <class Reader>
 bool fill_f32(const PanelJob& job) {
-  const Loader loader(*job.source);
-  if (job.source->across) fill_f32_across(job, loader);
-  else fill_along<1>(job, loader);
+  const Reader reader(*job.source);
+  if (job.source->across) fill_f32_across(job, reader);
+  else fill_along<kF32>(job, reader);
   return true;
 }
 
@@ -293,26 +427,26 @@ bool has_aligned_runs(const WeightView& nf4) {
 
 bool avx512_fill_bf16(const PanelJob& job) noexcept {
   switch (job.source->view.format) {
-    case WeightFormat::f32: return fill_bf16<Rounded<F32AsF32>>(job);
-    case WeightFormat::f16: return fill_bf16<Rounded<F16AsF32>>(job);
-    case WeightFormat::bf16: return fill_bf16<Bf16AsBf16>(job);
-    case WeightFormat::nf4: return has_aligned_runs(job.source->view) && fill_bf16<Nf4AsBf16>(job);
-    case WeightFormat::q4_0: return fill_bf16<Q4AsBf16<18>>(job);
-    case WeightFormat::q4_1: return fill_bf16<Q4AsBf16<20>>(job);
-    case WeightFormat::q8_0: return fill_bf16<Rounded<Q8AsF32>>(job);
+    case WeightFormat::f32: return fill_bf16<F32Rows>(job);
+    case WeightFormat::f16: return fill_bf16<F16Rows>(job);
+    case WeightFormat::bf16: return fill_bf16<Bf16Rows>(job);
+    case WeightFormat::nf4: return has_aligned_runs(job.source->view) && fill_bf16<Nf4Rows>(job);
+    case WeightFormat::q4_0: return fill_bf16<Q4Rows<18>>(job);
+    case WeightFormat::q4_1: return fill_bf16<Q4Rows<20>>(job);
+    case WeightFormat::q8_0: return fill_bf16<Q8Rows>(job);
     default: return false;
   }
 }
 
 bool avx512_fill_f32(const PanelJob& job) noexcept {
   switch (job.source->view.format) {
-    case WeightFormat::f32: return fill_f32<F32AsF32>(job);
-    case WeightFormat::f16: return fill_f32<F16AsF32>(job);
-    case WeightFormat::bf16: return fill_f32<Bf16AsF32>(job);
-    case WeightFormat::nf4: return has_aligned_runs(job.source->view) && fill_f32<Nf4AsF32>(job);
-    case WeightFormat::q4_0: return fill_f32<Q4AsF32<18>>(job);
-    case WeightFormat::q4_1: return fill_f32<Q4AsF32<20>>(job);
-    case WeightFormat::q8_0: return fill_f32<Q8AsF32>(job);
+    case WeightFormat::f32: return fill_f32<F32Rows>(job);
+    case WeightFormat::f16: return fill_f32<F16Rows>(job);
+    case WeightFormat::bf16: return fill_f32<Bf16Rows>(job);
+    case WeightFormat::nf4: return has_aligned_runs(job.source->view) && fill_f32<Nf4Rows>(job);
+    case WeightFormat::q4_0: return fill_f32<Q4Rows<18>>(job);
+    case WeightFormat::q4_1: return fill_f32<Q4Rows<20>>(job);
+    case WeightFormat::q8_0: return fill_f32<Q8Rows>(job);
     default: return false;
   }
 }

@@ -10,9 +10,11 @@
 namespace ftlib::inline FTLIB_ABI {
 namespace detail {
 
-inline constexpr std::int64_t kPanelBytes = 256 << 10;  ///< of one chunk's panels: stays in a 1 MiB second-level cache
-inline constexpr std::int64_t kDepthGrain = 256;        ///< depth blocks start at multiples of the longest weight block
-inline constexpr std::int64_t kStageFloats = 64 * kDepthGrain;
+inline constexpr std::int64_t kPanelBytes = 256 << 10;    ///< of one chunk's panels: stays in a 1 MiB second-level cache
+inline constexpr std::int64_t kSmallPanelBytes = 16 << 10;  ///< for few rows, where a panel is read as often as written
+inline constexpr std::int64_t kFewRows = 16;
+inline constexpr std::int64_t kLongestBlock = 256;  ///< of the GGUF formats
+inline constexpr std::int64_t kStageFloats = 64 * kLongestBlock;
 
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t by) noexcept { return (n + by - 1) / by; }
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) noexcept { return ceil_div(n, to) * to; }
@@ -48,7 +50,7 @@ struct GemmPlan {
   /// chunk starts and ends with a block.
   std::int64_t panels_per_chunk() const noexcept {
     std::int64_t lanes = width;
-    if (packs_a) lanes = std::min(round_up(problem.rows, width), kDepthGrain);
+    if (packs_a) lanes = std::min(round_up(problem.rows, width), kLongestBlock);
     if (problem.b.across && problem.b.view.format >= WeightFormat::q4_0)
       lanes = round_up(lanes, std::max<std::int64_t>(weight_format_info(problem.b.view.format).block_size, width));
     return std::min(ceil_div(lanes, width), ceil_div(problem.columns, width));
@@ -62,9 +64,12 @@ struct GemmPlan {
     row_block = round_up(ceil_div(problem.rows, wanted), step);
     row_chunks = ceil_div(problem.rows, row_block);
   }
+  /// Blocks of the depth start with a block of the weight.
   void cut_depth() noexcept {
-    const std::int64_t fits = kPanelBytes / bytes_per_step(panels * width) * kernel.pack / kDepthGrain * kDepthGrain;
-    depth_block = std::min(std::max(fits, kDepthGrain), round_up(std::max<std::int64_t>(problem.depth, 1), kDepthGrain));
+    const std::int64_t grain = problem.b.view.format >= WeightFormat::q4_k ? kLongestBlock : 64;
+    const std::int64_t budget = problem.rows <= kFewRows ? kSmallPanelBytes : kPanelBytes;
+    const std::int64_t fits = budget / bytes_per_step(panels * width) * kernel.pack / grain * grain;
+    depth_block = std::min(std::max(fits, grain), round_up(std::max<std::int64_t>(problem.depth, 1), grain));
   }
 
   std::int64_t steps(std::int64_t depths) const noexcept { return ceil_div(depths, kernel.pack); }
@@ -127,8 +132,8 @@ class GemmChunk {
   /// Panels of `width` lanes one after the other, each filled piece by piece: a piece is what the stage can hold.
   void lay_out(const GemmOperand& o, std::int64_t lane, std::int64_t lanes, std::int64_t width, std::int64_t depth,
                std::int64_t depths, char* panels) const noexcept {
-    const std::int64_t piece = o.across ? kStageFloats / kDepthGrain : kDepthGrain;
-    const std::int64_t group = o.across ? kDepthGrain : width;
+    const std::int64_t piece = o.across ? kStageFloats / kLongestBlock : kLongestBlock;
+    const std::int64_t group = o.across ? kLongestBlock : width;
     for (std::int64_t first = 0; first < lanes; first += group)
       for (std::int64_t d = 0; d < depths; d += piece)
         lay_out_piece(o, lane, first, std::min(group, lanes - first), width, depth, d, std::min(piece, depths - d), depths,
