@@ -76,15 +76,11 @@ class Run {
 
   /// Returns whether the run there is already finished.
   bool open_folder() {
-    const bool has_run = fs::exists(file("ftlib.json")) || fs::exists(file("journal.jsonl"));
-    FT_CHECK(!has_run || options_.resume || options_.overwrite, invalid_argument, "[train] ", options_.out,
-             " holds a run; use --resume to go on or --overwrite to replace it");
-    if (has_run && !options_.resume) clear_folder();
+    remove_temporaries();
     const bool resuming = options_.resume && fs::exists(file("ftlib.json"));
-    if (resuming)
-      compare_record();
-    else
-      write_record({});
+    if (!resuming) check_is_free();
+    if (resuming) compare_record();
+    else write_record({}), clear_folder();
     journal_.emplace(resuming ? Journal::resume(file("journal.jsonl")) : Journal::create(file("journal.jsonl")));
     if (resuming && finished_) return true;
     if (resuming) restore();
@@ -100,10 +96,28 @@ class Run {
     return false;
   }
 
+  /// Nothing that somebody may want to keep is lost without being asked for.
+  void check_is_free() const {
+    if (options_.overwrite) return;
+    const bool has_run = fs::exists(file("ftlib.json")) || fs::exists(file("journal.jsonl"));
+    FT_CHECK(!has_run || options_.resume, invalid_argument, "[train] ", options_.out,
+             " holds a run; use --resume to go on or --overwrite to replace it");
+    FT_CHECK(!fs::exists(file("adapter_config.json")) && !fs::exists(file("adapter_model.safetensors")), invalid_argument,
+             "[train] ", options_.out, " holds an adapter that is not of a run; use --overwrite to replace it");
+  }
+
+  /// The new record stands already, so that a kill in between leaves a run to resume, not a riddle.
   void clear_folder() {
-    for (const char* name : {"ftlib.json", "journal.jsonl", "checkpoints", "adapter_config.json",
-                             "adapter_model.safetensors", "adapter.gguf"})
+    for (const char* name : {"checkpoints", "journal.jsonl", "adapter_config.json", "adapter_model.safetensors", "adapter.gguf"})
       remove_tree(file(name));
+  }
+
+  /// What a killed run, or a disk that refused even to remove, left half-written.
+  void remove_temporaries() {
+    for (const auto& entry : fs::directory_iterator(options_.out)) {
+      const std::string name = entry.path().filename().string();
+      if (name.find(".tmp-") != std::string::npos && entry.is_regular_file()) remove_tree(entry.path().string());
+    }
   }
 
   Json record() const {
@@ -142,11 +156,19 @@ class Run {
   // --- checkpoints
   // ----------------------------------------------------------------------------------------------------
 
+  /// Names the options and files that decide the bits.
+  std::string run_digest() const { return sha256_hex(dump_json(options_.options) + dump_json(options_.digests)); }
+
   void restore() {
     const CheckpointSearch search = newest_valid_checkpoint(checkpoints());
     for (const SkippedCheckpoint& skipped : search.skipped)
       warn(concat("checkpoint ", skipped.name, " skipped: ", skipped.why));
-    if (search.checkpoint) restore(*search.checkpoint);
+    if (search.checkpoint && search.checkpoint->meta.at("run", "checkpoint") != Json(run_digest())) {
+      warn("the checkpoints here are of a run that was being replaced; starting at step 0");
+      remove_tree(checkpoints());
+    } else if (search.checkpoint) {
+      restore(*search.checkpoint);
+    }
     Json event = Json::object();
     event["step"] = trainer_.step_count();
     emit("resume", std::move(event));
@@ -175,6 +197,7 @@ class Run {
     const auto bytes_of = [](const Buffer& b) { return std::span(b.data(), static_cast<std::size_t>(b.bytes())); };
     std::vector<CheckpointPart> parts{{"adapter", bytes_of(adapter_.parameters)}, {"optimizer", as_bytes(optimizer)}};
     Json meta = Json::object();
+    meta["run"] = run_digest();
     meta["position"] = trainer_.position();
     meta["best"] = Json();
     if (best_parameters_.bytes() > 0) {
