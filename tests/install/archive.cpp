@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ftlib/ftlib.h>
+
+int main() {
+  ftlib::ChatTemplate hello("{{ messages[0].content | upper }}", "", "");
+  const std::vector<ftlib::Message> messages{{"user", "hello"}};
+  return hello.render(messages).text == "HELLO" && ftlib::weight_formats().size() == 9 ? 0 : 1;
+}

@@ -1,0 +1,28 @@
+# Installs the build into a folder with a space in its name and builds the consumer against it, by find_package and by
+# pkg-config. Run by ctest with BUILD, SOURCE and WORK.
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "${ARGN}:\n${out}")
+  endif()
+  set(out "${out}" PARENT_SCOPE)
+endfunction()
+
+set(prefix "${WORK}/install prefix")
+file(REMOVE_RECURSE "${prefix}" "${WORK}/consumer")
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix "${prefix}")
+run(${CMAKE_COMMAND} -S ${SOURCE} -B "${WORK}/consumer" "-DCMAKE_PREFIX_PATH=${prefix}" -DCMAKE_BUILD_TYPE=Release)
+run(${CMAKE_COMMAND} --build "${WORK}/consumer")
+run("${WORK}/consumer/archive")
+run("${WORK}/consumer/header_only")
+run("${prefix}/bin/ftlib" --version)
+
+set(prefix "${WORK}/pkgconfig")
+file(REMOVE_RECURSE "${prefix}")
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix "${prefix}")
+file(GLOB pc "${prefix}/lib*/pkgconfig" "${prefix}/lib/*/pkgconfig")
+set(ENV{PKG_CONFIG_PATH} "${pc}")
+run(pkg-config "--define-variable=prefix=${prefix}" --cflags --libs ftlib)
+separate_arguments(flags UNIX_COMMAND "${out}")
+run(c++ -std=c++20 ${SOURCE}/archive.cpp -o "${prefix}/archive" ${flags})
+run("${prefix}/archive")
