@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli.h"
+#include "ftlib/model/adapter.h"
+
+namespace ftlib::cli {
+namespace {
+
+struct Options {
+  std::string model, adapter, gguf, peft;
+  bool json = false;
+};
+
+/// A GGUF adapter that ftlib wrote holds its base's shape; any other file needs the model for it.
+AdapterFile load(const Options& o, std::optional<ModelConfig>& config) {
+  if (!o.model.empty()) config = ModelFiles::open(o.model)->config();
+  if (config) return load_adapter(o.adapter, *config);
+  FT_CHECK(o.gguf.empty(), invalid_argument, "export: --gguf needs --model, whose order of rows the file follows");
+  return load_gguf_adapter(o.adapter);
+}
+
+int run_export(const Options& o) {
+  FT_CHECK(o.gguf.empty() != o.peft.empty(), invalid_argument, "export: give either --gguf FILE or --peft DIR");
+  std::optional<ModelConfig> config;
+  const AdapterFile file = load(o, config);
+  if (!o.gguf.empty())
+    save_gguf_adapter(o.gguf, file.adapter, file.origin, *config);
+  else
+    save_peft_adapter(o.peft, file.adapter, file.origin);
+  const std::string& out = o.gguf.empty() ? o.peft : o.gguf;
+  if (!o.json) return print_line(concat("adapter: ", out)), kDone;
+  Json json = Json::object();
+  json["event"] = "export";
+  json["out"] = out;
+  json["adapter_digest"] = adapter_digest(file.adapter);
+  print_json(json);
+  return kDone;
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Action& action) {
+  auto o = std::make_shared<Options>();
+  CLI::App& c = *app.add_subcommand("export", "Adapters between PEFT and GGUF");
+  c.add_option("--model", o->model, "the base; needed for --gguf")->type_name("MODEL");
+  c.add_option("--adapter", o->adapter, "a PEFT folder or a GGUF adapter")->required()->type_name("A");
+  c.add_option("--gguf", o->gguf, "write it for llama.cpp")->type_name("OUT.gguf");
+  c.add_option("--peft", o->peft, "write it for PEFT")->type_name("DIR");
+  c.add_flag("--json", o->json, "one JSON object on standard output");
+  c.callback([o, &action] { action = [o] { return run_export(*o); }; });
+}
+
+}  // namespace ftlib::cli
