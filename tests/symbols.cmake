@@ -1,0 +1,14 @@
+# The library never ends the host, prints, or opens a socket: its archive asks for no function that does.
+execute_process(COMMAND nm -u --demangle ${ARCHIVE} RESULT_VARIABLE code OUTPUT_VARIABLE symbols ERROR_VARIABLE errors)
+if(NOT code EQUAL 0)
+  message(FATAL_ERROR "nm ${ARCHIVE}: ${errors}")
+endif()
+if(NOT symbols MATCHES " U memcpy")
+  message(FATAL_ERROR "nm shows no symbols of ${ARCHIVE}: this check would find nothing")
+endif()
+foreach(name abort exit _exit quick_exit __assert_fail printf __printf_chk vprintf fprintf __fprintf_chk puts putchar fputs
+             perror signal sigaction socket connect getaddrinfo dlopen system popen "std::cout" "std::cerr")
+  if(symbols MATCHES "(^|\n) +U ${name}(\n|$)")
+    message(SEND_ERROR "the library calls ${name}")
+  endif()
+endforeach()
