@@ -12,7 +12,8 @@
 namespace ftlib::inline FTLIB_ABI {
 namespace {
 
-constexpr std::int64_t kScratchBytes = std::int64_t{4} << 20;  // per thread: decoded panels, stacks, malloc's arenas
+constexpr std::int64_t kScratchBytes = std::int64_t{4} << 20;   // per thread: decoded panels, stacks, malloc's arenas
+constexpr std::int64_t kWritersBytes = std::int64_t{14} << 20;  // journal, adapter files, what malloc keeps back
 
 /// The number behind `key` in a file of /proc, in units of 1,024 bytes; -1 where there is none.
 std::int64_t proc_kib(const char* path, const char* key) {
@@ -71,7 +72,10 @@ MemoryPlan plan_memory(const CausalLM& model, const LoraAdapter& adapter, std::s
   for (std::int64_t level = 0; level <= 2 * layers; ++level) {
     plan.keep = keep_at(level, layers);
     plan.trainer_bytes =
-        Trainer::planned_bytes(model, adapter, options, tokens, longest, plan.keep) + threads() * kScratchBytes;
+        // A checkpoint is read back before it counts: its largest part is in memory twice then.
+        Trainer::state_bytes(adapter, options) +
+        Trainer::planned_bytes(model, adapter, options, tokens, longest, plan.keep) + threads() * kScratchBytes +
+        kWritersBytes;
     if (plan.peak_bytes() <= plan.budget_bytes) return plan;
   }
   throw Error(

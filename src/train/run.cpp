@@ -176,7 +176,7 @@ class Run {
 
   void restore(const Checkpoint& checkpoint) {
     copy_parameters(checkpoint.part("adapter"), adapter_.parameters);
-    trainer_.restore(checkpoint.part("optimizer"), checkpoint.meta.at("position", "checkpoint"));
+    trainer_.restore(as_bytes(checkpoint.part("optimizer")), checkpoint.meta.at("position", "checkpoint"));
     const Json& best = checkpoint.meta.at("best", "checkpoint");
     if (best.is_null()) return;
     best_parameters_ = Buffer(adapter_.parameters.bytes());
@@ -193,9 +193,8 @@ class Run {
   }
 
   void save() {
-    const std::string optimizer = trainer_.optimizer_state();
     const auto bytes_of = [](const Buffer& b) { return std::span(b.data(), static_cast<std::size_t>(b.bytes())); };
-    std::vector<CheckpointPart> parts{{"adapter", bytes_of(adapter_.parameters)}, {"optimizer", as_bytes(optimizer)}};
+    std::vector<CheckpointPart> parts{{"adapter", bytes_of(adapter_.parameters)}, {"optimizer", trainer_.optimizer_state()}};
     Json meta = Json::object();
     meta["run"] = run_digest();
     meta["position"] = trainer_.position();

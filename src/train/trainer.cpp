@@ -21,7 +21,7 @@ bool in_8bit(Optimizer optimizer, std::int64_t n) {
 }
 
 /// Bytes of both moments of one tensor.
-std::int64_t state_bytes(Optimizer optimizer, std::int64_t n) {
+std::int64_t moment_bytes(Optimizer optimizer, std::int64_t n) {
   return in_8bit(optimizer, n) ? 2 * (n + 4 * blocks(n)) : 8 * n;
 }
 
@@ -93,14 +93,18 @@ Trainer::Trainer(const CausalLM& model, LoraAdapter& adapter, std::span<const Ex
   plan_steps();
 }
 
+std::int64_t Trainer::state_bytes(const LoraAdapter& adapter, const TrainOptions& options) noexcept {
+  std::int64_t bytes = 0;
+  for (const LoraModule& m : adapter.modules)
+    bytes += moment_bytes(options.optimizer, m.r * m.in) + moment_bytes(options.optimizer, m.r * m.out);
+  return bytes;
+}
+
 std::int64_t Trainer::planned_bytes(const CausalLM& model, const LoraAdapter& adapter, const TrainOptions& options,
                                     std::int64_t max_tokens, std::int64_t max_positions,
                                     const std::vector<Keep>& keep) {
-  std::int64_t bytes = adapter.parameters.bytes();
-  for (const LoraModule& module : adapter.modules)
-    bytes +=
-        state_bytes(options.optimizer, module.r * module.in) + state_bytes(options.optimizer, module.r * module.out);
-  return bytes + Pass::planned_bytes(model, &adapter, pass_options(max_tokens, max_positions, keep));
+  return adapter.parameters.bytes() + state_bytes(adapter, options) +
+         Pass::planned_bytes(model, &adapter, pass_options(max_tokens, max_positions, keep));
 }
 
 void Trainer::plan_states() {
@@ -110,7 +114,7 @@ void Trainer::plan_states() {
     parameters_.push_back({module.b, module.out * module.r, m, false, {}});
   }
   std::int64_t bytes = 0;
-  for (const Parameter& p : parameters_) bytes += state_bytes(options_.optimizer, p.n);
+  for (const Parameter& p : parameters_) bytes += moment_bytes(options_.optimizer, p.n);
   states_ = Buffer(bytes);
   // All f32 first, then all codes, so that every f32 is aligned.
   auto* floats = states_.as<float>();
@@ -223,8 +227,8 @@ StepReport Trainer::step() {
   return report;
 }
 
-std::string Trainer::optimizer_state() const {
-  return {reinterpret_cast<const char*>(states_.data()), static_cast<std::size_t>(states_.bytes())};
+std::span<const std::byte> Trainer::optimizer_state() const {
+  return {states_.data(), static_cast<std::size_t>(states_.bytes())};
 }
 
 Json Trainer::position() const {
@@ -235,7 +239,7 @@ Json Trainer::position() const {
   return json;
 }
 
-void Trainer::restore(const std::string& optimizer_state, const Json& position) {
+void Trainer::restore(std::span<const std::byte> optimizer_state, const Json& position) {
   FT_CHECK(static_cast<std::int64_t>(optimizer_state.size()) == states_.bytes(), mismatch,
            "[train] the optimiser state has ", optimizer_state.size(), " bytes, this run needs ", states_.bytes());
   const auto integer = [&](const char* key) {

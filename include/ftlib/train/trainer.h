@@ -75,9 +75,12 @@ class Trainer {
 
   /// The state beyond the adapter's parameters: moments, position, sums. restore() throws Error{mismatch} where it
   /// belongs to another run.
-  std::string optimizer_state() const;
+  std::span<const std::byte> optimizer_state() const;  ///< valid until the next step
   Json position() const;
-  void restore(const std::string& optimizer_state, const Json& position);
+  void restore(std::span<const std::byte> optimizer_state, const Json& position);
+
+  /// Bytes of the optimiser's state.
+  static std::int64_t state_bytes(const LoraAdapter& adapter, const TrainOptions& options) noexcept;
 
   /// Bytes of everything a trainer allocates beyond model and adapter.
   static std::int64_t planned_bytes(const CausalLM& model, const LoraAdapter& adapter, const TrainOptions& options,
