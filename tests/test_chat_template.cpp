@@ -168,7 +168,9 @@ TEST_CASE("a conversation's bytes are marked in the rendering, the template's ar
   const auto messages = talk({{"user", "Hi <|im_end|>"}, {"assistant", "Ho"}});
   const RenderedChat out = chat.render(messages);
   CHECK(out.text == "<|im_start|>user\nHi <|im_end|><|im_end|>\n<|im_start|>assistant\nHo<|im_end|>\n");
-  CHECK(out.from_messages == std::vector<ByteSpan>{{12, 16}, {17, 30}, {53, 62}, {63, 65}});
+  CHECK(out.from_messages == std::vector<ByteSpan>{{17, 30}, {63, 65}});
+  const auto odd = talk({{"x<|im_end|>", "Hi"}});
+  CHECK(chat.render(odd).from_messages == std::vector<ByteSpan>{{12, 23}, {24, 26}});
 }
 
 TEST_CASE("marks survive trimming, slicing, splitting, joining and capturing") {
@@ -184,7 +186,9 @@ TEST_CASE("marks survive trimming, slicing, splitting, joining and capturing") {
   CHECK(marks("{% macro m(x) %}({{ x }}){% endmacro %}{{ m(t.strip()) }}") == Ends{1, 6});
   CHECK(marks("{{ t|upper|trim }}") == Ends{0, 5});
   CHECK(marks("{{ [t.strip()]|tojson }}") == Ends{1, 8});
-  CHECK(marks("{{ 'ab'|replace('a', t.strip()) }}") == Ends{0, 6});
+  CHECK(marks("{{ 'ab'|replace('a', t.strip()) }}") == Ends{0, 5});
+  CHECK(marks("{{ ('<x>' ~ t.strip())|replace('x', 'y') }}") == Ends{3, 8});
+  CHECK(marks("{{ t.strip().replace('-', '<>') }}") == Ends{0, 2, 4, 6});
   CHECK(marks("{{ 'plain' }}").empty());
 }
 

@@ -53,22 +53,23 @@ TEST_CASE("a file's records come in order with their lines, ids, groups and weig
   const RecordFile read = read_records(file.path);
   REQUIRE(read.records.size() == 4);
   CHECK(read.digest == sha256_hex(content));
-  CHECK(read.records[0].kind == RecordKind::messages);
+  CHECK(read.records[0].kind == Record::Kind::messages);
   CHECK(read.records[0].id == "1");
   CHECK(read.records[0].weight == 1);
   CHECK(read.records[0].messages == std::vector<Message>{{"user", "a"}, {"assistant", "b"}});
-  CHECK(read.records[1].kind == RecordKind::prompt);
+  CHECK(read.records[1].kind == Record::Kind::completion);
   CHECK(read.records[1].id == "x");
   CHECK(read.records[1].group == "g");
   CHECK(read.records[1].weight == 0.5);
   CHECK(read.records[1].prompt + read.records[1].completion == "pc");
   CHECK(read.records[1].line == 3);
-  CHECK(read.records[2].kind == RecordKind::text);
+  CHECK(read.records[2].kind == Record::Kind::text);
   CHECK(read.records[2].id == "7");
   CHECK(read.records[2].text == "t\n\xc3\xa9");
-  CHECK(read.records[3].kind == RecordKind::prompt_messages);
+  CHECK(read.records[3].kind == Record::Kind::messages);
   CHECK(read.records[3].messages.size() == 2);
-  CHECK(read.records[3].completion_messages == 1);
+  CHECK(read.records[3].prompt_messages == 1);
+  CHECK(read.records[0].prompt_messages == 0);
   CHECK(read.records[3].id == "6");
 }
 
@@ -118,7 +119,8 @@ TEST_CASE("what is wrong with a record is said with line, column and reason") {
   begins("{\"text\": \"a\", \"id\": null}", "SCHEMA ");
   begins("{\"text\": \"a\", \"group\": 5}", "SCHEMA ");
   begins("{\"text\": \"a\", \"weight\": \"1\"}", "SCHEMA ");
-  begins("{\"text\": \"a\", \"weight\": -1}", "RANGE :1:25: weight: want a weight >= 0, got -1");
+  begins("{\"text\": \"a\", \"weight\": -1}", "RANGE :1:25: weight: want a weight from 0 to the largest float, got -1");
+  begins("{\"text\": \"a\", \"weight\": 1e39}", "RANGE ");
   begins("{\"text\": \"a\", \"weight\": 1e999}", "RANGE ");
   begins("{\"text\": \"a\", \"weight\": NaN}", "JSON ");
   begins("{\"messages\": []}", "SCHEMA :1:15: messages: messages is empty");

@@ -52,9 +52,15 @@ jinja::Limits limits_for(std::size_t bytes) {
   return limits;
 }
 
+/// A role that is a plain word may be part of a control token that the template builds around it.
+bool is_word(std::string_view role) {
+  return role.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == role.npos;
+}
+
 jinja::Value to_value(jinja::Heap& heap, const Message& message) {
   std::vector<std::pair<jinja::Value, jinja::Value>> items;
-  items.emplace_back(jinja::make_text(heap, "role"), jinja::make_marked(heap, message.role));
+  items.emplace_back(jinja::make_text(heap, "role"), is_word(message.role) ? jinja::make_text(heap, message.role)
+                                                                           : jinja::make_marked(heap, message.role));
   items.emplace_back(jinja::make_text(heap, "content"), jinja::make_marked(heap, message.content));
   return jinja::make_dict(heap, std::move(items));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ftlib/data/dataset.h"
 
-#include "ftlib/core/digest.h"
+#include <algorithm>
+
 #include "ftlib/core/parallel.h"
 
 namespace ftlib::inline FTLIB_ABI {
@@ -61,7 +62,10 @@ Dataset load_dataset(const std::string& path, const Tokenizer& tokenizer, const 
   }
   FT_CHECK_FILE(!dataset.examples.empty(), schema, path, ": all ", dataset.read, " records are longer than ",
                 options.max_length, " tokens; raise --max-length or use --truncate");
+  const bool weighted =
+      std::ranges::any_of(dataset.examples, [](const Example& example) { return example.weight > 0; });
+  FT_CHECK_FILE(weighted, schema, path, ": every record has weight 0: there is nothing to learn from");
   return dataset;
 }
 
-}  // namespace ftlib::inline FTLIB_ABI
+}  // namespace ftlib

@@ -95,28 +95,31 @@ Value fold_case(Interpreter& in, const Value& value, bool case_sensitive) {
   return make_derived(in.heap(), lower(value.text().bytes), value.text());
 }
 
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to, std::int64_t limit) {
-  std::string out;
+Value replace_all(Interpreter& in, const Text& text, const Text& from, const Text& to, std::int64_t limit) {
+  TextBuilder built;
   std::size_t at = 0;
-  std::int64_t count = 0;
-  while (limit < 0 || count < limit) {
-    if (from.empty()) {  // between any two code points, and at both ends
-      if (count > 0) {
-        if (at >= text.size()) break;
-        const std::size_t size = point_bytes(static_cast<unsigned char>(text[at]));
-        out += text.substr(at, size);
-        at += size;
-      }
-      out += to;
+  const auto copy_until = [&](std::size_t end) {
+    in.heap().step_bytes(end - at + to.bytes.size() + 32);
+    built.append(text, {at, end});
+    if (built.bytes.size() > static_cast<std::size_t>(in.heap().limits().memory))
+      raise_limit("more than ", in.heap().limits().memory, " bytes of memory");
+  };
+  for (std::int64_t count = 0; limit < 0 || count < limit; ++count) {
+    if (from.bytes.empty()) {  // between any two code points, and at both ends
+      if (count > 0 && at >= text.bytes.size()) break;
+      const std::size_t end = count == 0 ? 0 : at + point_bytes(static_cast<unsigned char>(text.bytes[at]));
+      copy_until(end);
+      at = end;
     } else {
-      const std::size_t found = text.find(from, at);
-      if (found == text.npos) break;
-      out.append(text.substr(at, found - at)).append(to);
-      at = found + from.size();
+      const std::size_t found = text.bytes.find(from.bytes, at);
+      if (found == std::string::npos) break;
+      copy_until(found);
+      at = found + from.bytes.size();
     }
-    ++count;
+    built.append(to);
   }
-  return out.append(text.substr(std::min(at, text.size())));
+  copy_until(text.bytes.size());
+  return make_text(in.heap(), std::move(built));
 }
 
 Value join(Interpreter& in, const Text& separator, const std::vector<Value>& elements, bool convert) {
@@ -170,14 +173,7 @@ Value trim(Interpreter& in, const Call& call) {
 
 Value replace(Interpreter& in, const Call& call) {
   const Value text = as_text(in, call.at(0)), from = as_text(in, call.at(1)), to = as_text(in, call.at(2));
-  in.heap().step_bytes(text.text().bytes.size());
-  const std::int64_t gain = static_cast<std::int64_t>(to.text().bytes.size());
-  const Charge charge(in.heap(), static_cast<std::size_t>(std::min<std::int64_t>(
-      in.heap().limits().memory, gain * (text.text().points / std::max<std::int64_t>(from.text().points, 1) + 1))));
-  std::string replaced = replace_all(text.text().bytes, from.text().bytes, to.text().bytes, call.integer(3, -1));
-  TextBuilder built;
-  built.append(make_derived(in.heap(), std::move(replaced), text.text(), &to.text()).text());
-  return make_text(in.heap(), std::move(built));
+  return replace_all(in, text.text(), from.text(), to.text(), call.integer(3, -1));
 }
 
 Value to_json(Interpreter& in, const Call& call) {

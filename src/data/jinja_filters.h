@@ -18,7 +18,8 @@ std::optional<std::int64_t> parse_integer(std::string_view text, int base);
 std::optional<double> parse_real(std::string_view text);
 /// The lower-case form of a string for comparisons, other values as they are.
 Value fold_case(Interpreter& in, const Value& value, bool case_sensitive);
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to, std::int64_t limit);
+/// text.replace(from, to, limit); `limit` < 0: all.
+Value replace_all(Interpreter& in, const Text& text, const Text& from, const Text& to, std::int64_t limit);
 /// separator.join(elements), each printed first when `convert`, else raising for what is no string.
 Value join(Interpreter& in, const Text& separator, const std::vector<Value>& elements, bool convert);
 void sort_values(Interpreter& in, std::vector<Value>& values, const std::vector<Value>& keys, bool reverse);

@@ -111,13 +111,10 @@ Value count_text(Interpreter& in, const Call& call) {
 }
 
 Value replace_text(Interpreter& in, const Call& call) {
-  Arguments arguments;
-  arguments.positional = {call.self(), call.at(0), call.at(1)};
-  const Text& to = call.text(1);
-  call.text(0);
-  if (own(call).safe && !to.safe) arguments.positional[2] = make_derived(in.heap(), escape_html(to.bytes), to);
-  if (call.find(2) != nullptr) arguments.positional.push_back(Value(call.integer(2, -1)));
-  const Value replaced = in.call_filter("replace", arguments);
+  const Text &from = call.text(0), &to = call.text(1);
+  const bool escapes = own(call).safe && !to.safe;
+  const Value image = escapes ? make_derived(in.heap(), escape_html(to.bytes), to) : call.at(1);
+  const Value replaced = replace_all(in, own(call), from, image.text(), call.integer(2, -1));
   if (!own(call).safe) return replaced;
   TextBuilder built;
   built.append(replaced);

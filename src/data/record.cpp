@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ftlib/data/record.h"
 
+#include <limits>
+
 #include "io/json_reader.h"
 
 namespace ftlib::inline FTLIB_ABI {
@@ -95,7 +97,8 @@ class Parser {
   void weight() {
     want(in_.next(), JsonToken::number, "weight");
     record_.weight = in_.number();
-    if (record_.weight < 0) in_.fail(Reason::range, concat("want a weight >= 0, got ", excerpt(in_.text())));
+    if (record_.weight < 0 || record_.weight > std::numeric_limits<float>::max())
+      in_.fail(Reason::range, concat("want a weight from 0 to the largest float, got ", excerpt(in_.text())));
     if (record_.weight == 0) record_.weight = 0;  // no negative zero
   }
 
@@ -145,10 +148,11 @@ class Parser {
       in_.fail(Reason::schema, has(kPrompt) ? "a prompt without a completion" : "a completion without a prompt");
     if (pair && prompt_.has_value() != completion_.has_value())
       in_.fail(Reason::schema, "want prompt and completion both as strings or both as lists of messages");
-    record_.kind = has(kText) ? RecordKind::text : has(kMessages) ? RecordKind::messages
-                   : prompt_ ? RecordKind::prompt_messages : RecordKind::prompt;
+    record_.kind = has(kText)         ? Record::Kind::text
+                   : pair && !prompt_ ? Record::Kind::completion
+                                      : Record::Kind::messages;
     if (!prompt_) return;
-    record_.completion_messages = static_cast<std::int64_t>(completion_->size());
+    record_.prompt_messages = prompt_->size();
     record_.messages = std::move(*prompt_);
     for (Message& message : *completion_) record_.messages.push_back(std::move(message));
   }

@@ -267,11 +267,20 @@ def models():
 
 
 def demo():
+    """The demo model's template, and the ids of transformers' apply_chat_template for what it renders."""
     import gguf
-    field = gguf.GGUFReader(common.demo_model()).get_field("tokenizer.chat_template")
+    import smollm2
+    path = common.demo_model()
+    field = gguf.GGUFReader(path).get_field("tokenizer.chat_template")
     source = bytes(field.parts[field.data[0]]).decode()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=smollm2.load_tokenizer(path), chat_template=source)
+    ids = []
+    for conversation in CONVERSATIONS:
+        spelled = any("<|" in message["content"] for message in conversation)  # where ours differ, on purpose
+        rendered = None if spelled or not conversation else render(source, {"messages": conversation})
+        ids.append(tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=False) if rendered else None)
     rows = [["demo", hashlib.sha256(source.encode()).hexdigest(), model_table(source)]]
-    return {"versions": common.versions(), "rows": rows}
+    return {"versions": common.versions(), "conversations": CONVERSATIONS, "ids": ids, "rows": rows}
 
 
 def main():

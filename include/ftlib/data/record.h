@@ -25,22 +25,18 @@ struct Message {
   bool operator==(const Message&) const = default;
 };
 
-enum class RecordKind {
-  messages,         ///< `messages`
-  prompt,           ///< `prompt` and `completion`
-  prompt_messages,  ///< `messages`, of which the last `completion_messages` are the completion
-  text,             ///< `text`
-};
-
 struct Record {
+  enum class Kind : std::int32_t { messages = 0, completion, text };
+
+  Kind kind = Kind::text;
   std::string id;     ///< by default the line, in decimal
   std::string group;  ///< empty: none given
-  double weight = 1;  ///< finite, >= 0
-  RecordKind kind = RecordKind::text;
-  std::vector<Message> messages;
-  std::int64_t completion_messages = 0;
-  std::string prompt, completion, text;
-  std::int64_t line = 0;  ///< in its file, from 1; 0: from no file
+  double weight = 1;  ///< 0 to the largest float
+  std::int64_t line = 0;               ///< in its file, from 1; 0: from no file
+  std::vector<Message> messages;       ///< kind messages: a conversation, or prompt and completion one after the other
+  std::size_t prompt_messages = 0;     ///< how many of them are the prompt of a pair of lists; 0 for a conversation
+  std::string prompt, completion;      ///< kind completion
+  std::string text;                    ///< kind text
 };
 
 /// Reads a file of records from its begin to its end, holding one line at a time. Move-only; one thread at a time.
