@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tests/golden/bitsandbytes/: 4-bit safetensors as bitsandbytes and safetensors write them, and what they decode to.
+"""Writes tests/golden/bitsandbytes/: 4-bit files as bitsandbytes and safetensors write them, and their decoded values.
 
 Needs torch, bitsandbytes, safetensors and numpy. The dense inputs are the seeded ones of inputs.py.
 """
@@ -60,7 +60,8 @@ def main() -> None:
     save_file(tensors, OUT / "read.safetensors", metadata={"format": "pt"})
 
     # A whole file to quantise: ours must be bitsandbytes' byte for byte.
-    model = {"model.embed_tokens.weight": dense("spread", "bf16", 8, 32), "lm_head.weight": dense("spread", "bf16", 8, 32),
+    model = {"model.embed_tokens.weight": dense("spread", "bf16", 8, 32),
+             "lm_head.weight": dense("spread", "bf16", 8, 32),
              "model.norm.weight": dense("spread", "f32", 1, 32).reshape(32), "positions": torch.arange(6),
              "model.layers.0.mlp.up_proj.weight": dense("near", "bf16", 16, 33),
              "model.layers.0.mlp.up_proj.bias": dense("spread", "bf16", 1, 16).reshape(16),

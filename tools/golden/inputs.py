@@ -46,7 +46,8 @@ def values(kind: str, dtype: str, n: int) -> np.ndarray:
         x = (_unit(w) * 2.0 ** (i // 37 % 28 - 20)).astype(np.float32)
     elif kind in ("ties", "near"):  # around the thresholds; "near" with a scale whose reciprocal is not exact
         middle = ((NF4_VALUES[:-1] + NF4_VALUES[1:]) / np.float32(2))[w % 15]
-        moved = np.choose(w // 256 % 3, [middle, np.nextafter(middle, np.float32(2)), np.nextafter(middle, np.float32(-2))])
+        up, down = np.nextafter(middle, np.float32(2)), np.nextafter(middle, np.float32(-2))
+        moved = np.choose(w // 256 % 3, [middle, up, down])
         scale = 2.0 ** (i // 4096 % 5 * 7 - 14) * (np.float64(np.float32(1.7)) if kind == "near" else 1)
         x = (np.where(i % 32 == 0, np.float32(-1), moved) * scale).astype(np.float32)
     elif kind == "halves":
@@ -78,5 +79,6 @@ def _from_bits(kind, dtype, w, i):
 def absmax(peaked: bool, n: int) -> np.ndarray:
     """12-bit values, or values one step around a common one with far ones on both sides: most lie near zero when centred."""
     w, i = words(n, 2, n), np.arange(n)
-    whole = np.where(i % 64 == 0, 1 + i // 64 % 2 * 131070, 65535 + w // 64 % 3) if peaked else (w >> np.uint32(20)) + 1
+    far, near = 1 + i // 64 % 2 * 131070, 65535 + w // 64 % 3
+    whole = np.where(i % 64 == 0, far, near) if peaked else (w >> np.uint32(20)) + 1
     return (whole * 2.0**-10).astype(np.float32)
