@@ -29,25 +29,25 @@ class IoFaults {
 
  private:
   enum Call : unsigned {
-    open = 1,
-    create = 2,
-    close = 4,
-    fstat = 8,
-    pread = 16,
-    write = 32,
-    ftruncate = 64,
-    fsync = 128,
-    lock = 256,
-    mkdir = 512,
-    rename = 1024,
-    unlink = 2048,
-    rmdir = 4096,
-    statvfs = 8192,
+    kOpen = 1,
+    kCreate = 2,
+    kClose = 4,
+    kFstat = 8,
+    kPread = 16,
+    kWrite = 32,
+    kFtruncate = 64,
+    kFsync = 128,
+    kLock = 256,
+    kMkdir = 512,
+    kRename = 1024,
+    kUnlink = 2048,
+    kRmdir = 4096,
+    kStatvfs = 8192,
   };
 
   static bool strikes(unsigned call) {
-    constexpr unsigned kReach[] = {create | write | ftruncate | fsync | mkdir | rename,  ~0u,   write,
-                                   open | create | pread | write | fsync | lock | close, fsync, rename};
+    constexpr unsigned kReach[] = {kCreate | kWrite | kFtruncate | kFsync | kMkdir | kRename,   ~0u,    kWrite,
+                                   kOpen | kCreate | kPread | kWrite | kFsync | kLock | kClose, kFsync, kRename};
     if ((kReach[static_cast<int>(fault_)] & call) == 0) return false;
     const int at = seen_++;
     if (at != k_ && !(sticky_ && at > k_)) return false;
@@ -55,12 +55,12 @@ class IoFaults {
     return true;
   }
   static ssize_t write_some(int fd, const void* data, std::size_t bytes) {
-    if (!strikes(write)) return ftlib::sys::kSystem.write(fd, data, bytes);
+    if (!strikes(kWrite)) return ftlib::sys::kSystem.write(fd, data, bytes);
     if (fault_ != IoFault::short_write) return -1;
     return ftlib::sys::kSystem.write(fd, data, bytes > 1 ? bytes / 2 : bytes);
   }
   static int close_it(int fd) {
-    const bool struck = strikes(close);
+    const bool struck = strikes(kClose);
     const int error = errno, done = ftlib::sys::kSystem.close(fd);
     if (struck) errno = error;
     return struck ? -1 : done;
@@ -68,26 +68,26 @@ class IoFaults {
 
   static constexpr ftlib::sys::Calls kTable{
       [](const char* path, int flags, mode_t mode) {
-        return strikes(flags & O_CREAT ? create : open) ? -1 : ftlib::sys::kSystem.open(path, flags, mode);
+        return strikes(flags & O_CREAT ? kCreate : kOpen) ? -1 : ftlib::sys::kSystem.open(path, flags, mode);
       },
       close_it,
-      [](int fd, struct stat* info) { return strikes(fstat) ? -1 : ftlib::sys::kSystem.fstat(fd, info); },
+      [](int fd, struct stat* info) { return strikes(kFstat) ? -1 : ftlib::sys::kSystem.fstat(fd, info); },
       [](int fd, void* out, std::size_t bytes, off_t offset) -> ssize_t {
-        return strikes(pread) ? -1 : ftlib::sys::kSystem.pread(fd, out, bytes, offset);
+        return strikes(kPread) ? -1 : ftlib::sys::kSystem.pread(fd, out, bytes, offset);
       },
       write_some,
-      [](int fd, off_t bytes) { return strikes(ftruncate) ? -1 : ftlib::sys::kSystem.ftruncate(fd, bytes); },
-      [](int) { return strikes(fsync) ? -1 : 0; },
-      [](int fd) { return strikes(lock) ? -1 : ftlib::sys::kSystem.lock(fd); },
-      [](const char* path, mode_t mode) { return strikes(mkdir) ? -1 : ftlib::sys::kSystem.mkdir(path, mode); },
-      [](const char* from, const char* to) { return strikes(rename) ? -1 : ftlib::sys::kSystem.rename(from, to); },
+      [](int fd, off_t bytes) { return strikes(kFtruncate) ? -1 : ftlib::sys::kSystem.ftruncate(fd, bytes); },
+      [](int) { return strikes(kFsync) ? -1 : 0; },
+      [](int fd) { return strikes(kLock) ? -1 : ftlib::sys::kSystem.lock(fd); },
+      [](const char* path, mode_t mode) { return strikes(kMkdir) ? -1 : ftlib::sys::kSystem.mkdir(path, mode); },
+      [](const char* from, const char* to) { return strikes(kRename) ? -1 : ftlib::sys::kSystem.rename(from, to); },
       [](const char* one, const char* other) {
-        return strikes(rename) ? -1 : ftlib::sys::kSystem.exchange(one, other);
+        return strikes(kRename) ? -1 : ftlib::sys::kSystem.exchange(one, other);
       },
-      [](const char* path) { return strikes(unlink) ? -1 : ftlib::sys::kSystem.unlink(path); },
-      [](const char* path) { return strikes(rmdir) ? -1 : ftlib::sys::kSystem.rmdir(path); },
+      [](const char* path) { return strikes(kUnlink) ? -1 : ftlib::sys::kSystem.unlink(path); },
+      [](const char* path) { return strikes(kRmdir) ? -1 : ftlib::sys::kSystem.rmdir(path); },
       [](const char* path, struct statvfs* info) {
-        return strikes(statvfs) ? -1 : ftlib::sys::kSystem.statvfs(path, info);
+        return strikes(kStatvfs) ? -1 : ftlib::sys::kSystem.statvfs(path, info);
       },
   };
 

@@ -139,9 +139,9 @@ TEST_CASE("read_file reads a file whole, within its limit") {
   CHECK(error_of([&] { read_file(folder / "link", 10, Symlinks::refuse); })->reason() == Reason::io);
   const InputFile file(folder / "f");
   char bytes[8];
-  for (const auto& [offset, count] :
+  for (const auto& range :
        {std::pair<std::int64_t, std::int64_t>{-1, 1}, {0, -1}, {0, 6}, {6, 0}, {INT64_MAX, 1}, {1, INT64_MAX}})
-    CHECK(error_of([&] { file.read(offset, bytes, count); })->reason() == Reason::trunc);
+    CHECK(error_of([&] { file.read(range.first, bytes, range.second); })->reason() == Reason::trunc);
   file.read(5, bytes, 0);
 }
 

@@ -111,10 +111,10 @@ TEST_CASE("JSON is what RFC 8259 says and nothing more") {
       {"{\"a\":1,\"\\u0061\":2}", Reason::dup},
       {"[{\"x\":{\"\":1,\"\":2}}]", Reason::dup},
   };
-  for (const auto& [text, reason] : cases) {
-    CAPTURE(text.substr(0, 40));
-    const Reason got = reason_of(text);
-    CHECK_MESSAGE(got == reason, std::string(reason_name(got)), " instead of ", std::string(reason_name(reason)));
+  for (const Refused& c : cases) {
+    CAPTURE(c.text.substr(0, 40));
+    const Reason got = reason_of(c.text);
+    CHECK_MESSAGE(got == c.reason, std::string(reason_name(got)), " instead of ", std::string(reason_name(c.reason)));
   }
 }
 
