@@ -297,6 +297,9 @@ TEST_CASE("an adapter states its base, and another base or another form of it is
   CHECK_NOTHROW(check_base(origin, *files, {BaseFormat::Kind::bf16, 64, false}));  // nothing stated
   origin.base_digest = files->digest();
   CHECK_NOTHROW(check_base(origin, *files, {}));
+  CHECK_NOTHROW(check_base(origin, *files, {BaseFormat::Kind::f32, 64, false}));  // the same values
+  CHECK_THROWS_WITH_AS(check_base(origin, *files, {BaseFormat::Kind::bf16, 64, false}),
+                       doctest::Contains("this is bf16"), Error);
   CHECK_THROWS_WITH_AS(check_base(origin, *ModelFiles::open(tiny_llama("rich")), {}),
                        doctest::Contains("it needs the base it was trained on"), Error);
   origin.base_format = {BaseFormat::Kind::nf4, 64, true};

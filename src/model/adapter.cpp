@@ -28,11 +28,22 @@ AdapterFile load_adapter(const std::string& path, const ModelConfig& model) {
   return std::filesystem::is_directory(status) ? load_peft_adapter(path, model) : load_gguf_adapter(path, model);
 }
 
+namespace {
+
+/// f32 holds what every stored format decodes to.
+bool same_codes(const BaseFormat& a, const BaseFormat& b) {
+  const auto exact = [](const BaseFormat& format) {
+    return format.kind == BaseFormat::Kind::native || format.kind == BaseFormat::Kind::f32;
+  };
+  return (exact(a) && exact(b)) || base_format_name(a) == base_format_name(b);
+}
+
+}  // namespace
+
 void check_base(const AdapterOrigin& origin, const ModelFiles& files, const BaseFormat& base) {
   if (origin.base_digest.empty()) return;
-  const std::string want = base_format_name(origin.base_format), got = base_format_name(base);
-  FT_CHECK(want == got, mismatch, "[adapter] trained on the base as ", want, ", this is ", got,
-           "; load the base in that form");
+  FT_CHECK(same_codes(origin.base_format, base), mismatch, "[adapter] trained on the base as ",
+           base_format_name(origin.base_format), ", this is ", base_format_name(base), "; load the base in that form");
   const std::string digest = files.digest();
   FT_CHECK(digest == origin.base_digest, mismatch, "[adapter] trained on the base ", origin.base_digest.substr(0, 12),
            "..., ", files.path(), " is ", digest.substr(0, 12), "...; it needs the base it was trained on");

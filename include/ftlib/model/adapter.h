@@ -50,8 +50,9 @@ void save_gguf_adapter(const std::string& path, const LoraAdapter& adapter, cons
 /// Error{invalid_file, SCHEMA} where the file has none (other tools write none): then name the model.
 AdapterFile load_gguf_adapter(const std::string& path);
 
-/// Throws Error{mismatch} unless the adapter was trained on this very base in this very form; an adapter that does not
-/// state its base passes. Numbers of an adapter are good for other bases, but only these reproduce its training.
+/// Throws Error{mismatch} unless the adapter was trained on this very base in a form with the same values (native and
+/// f32 have them); an adapter that does not state its base passes. An adapter may be of use on other bases, but only
+/// this one gives what its training saw.
 void check_base(const AdapterOrigin& origin, const ModelFiles& files, const BaseFormat& base);
 
 }  // namespace ftlib
