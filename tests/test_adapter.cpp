@@ -279,3 +279,20 @@ TEST_CASE("the digest of an adapter is of what it computes") {
   adapter.modules[3].scale *= 2;
   CHECK(adapter_digest(adapter) != digest);
 }
+
+TEST_CASE("the adapter of format 1 loads in every build, and is still what is written") {
+  const ModelConfig model = tiny_config("plain");
+  const std::string sample = FTLIB_TESTS_DIR "/formats/v1/adapter";
+  const AdapterFile file = load_adapter(sample, model);
+  CHECK(adapter_digest(file.adapter) == "8d1d3789c9307877a7dd5341e07a54e2d183fd4f076cc73caa89cfe6678f6188");
+  CHECK(file.origin.base_digest == std::string(64, 'b'));
+  CHECK(file.origin.base_format.double_quant);
+  CHECK(file.origin.base_model_name_or_path == "base");
+  CHECK(file.adapter.config.rank_pattern.size() == 1);
+  check_same_deltas(file.adapter, load_gguf_adapter(sample + "/adapter.gguf").adapter);
+  const TemporaryFolder out;
+  save_peft_adapter(out.path(), file.adapter, file.origin);
+  save_gguf_adapter(out / "adapter.gguf", file.adapter, file.origin, model);
+  for (const std::string name : {"adapter_config.json", "adapter_model.safetensors", "adapter.gguf"})
+    CHECK(read_file(out / name) == read_file(sample + "/" + name));
+}
