@@ -29,8 +29,8 @@ int run(int argc, char** argv) {
   app.footer(
       "ftlib COMMAND --help explains each. Exit codes: 0 done, 1 failed, 2 usage, 3 a gate said no, 130 interrupted.");
   Action action;
-  for (const auto add :
-       {add_info, add_tokenize, add_template, add_tune, add_eval, add_generate, add_merge, add_export, add_bench})
+  for (const auto add : {add_info, add_tokenize, add_template, add_tune, add_eval, add_generate, add_merge, add_export,
+                         add_quantize, add_bench})
     add(app, action);
   try {
     app.parse(argc, argv);
