@@ -10,8 +10,10 @@
 
 #include "ftlib/core/parallel.h"
 #include "ftlib/core/random.h"
+#include "ftlib/data/dataset.h"
 #include "ftlib/io/atomic_file.h"
 #include "ftlib/io/checkpoint.h"
+#include "ftlib/model/generate.h"
 #include "ftlib/track/journal.h"
 #include "ftlib/train/run.h"
 #include "golden_model.h"
@@ -263,4 +265,20 @@ TEST_CASE("whatever call to the disk fails, a run goes on or ends with an error 
         CHECK(final_bytes(o.out) == wanted);
         CHECK_FALSE(has_temporaries(o.out));
       }
+}
+
+TEST_CASE("every default that decides a run is listed in the changelog") {
+  const std::string changelog = read_file(std::string(FTLIB_TESTS_DIR) + "/../CHANGELOG.md");
+  Json defaults = train_options_json(TrainOptions{});
+  const LoraConfig lora;
+  defaults["r"] = lora.r, defaults["lora_alpha"] = lora.lora_alpha, defaults["lora_dropout"] = lora.lora_dropout;
+  defaults["max_length"] = DatasetOptions{}.max_length;
+  defaults["max_tokens"] = GenerateOptions{}.max_tokens;
+  for (const auto& [name, value] : defaults.as_object("defaults")) {
+    const std::string entry = concat("`", name, "` ", dump_json(value));
+    CAPTURE(entry);
+    const std::size_t at = changelog.find(entry);
+    REQUIRE(at != std::string::npos);
+    CHECK(std::string(",\n").find(changelog[at + entry.size()]) != std::string::npos);
+  }
 }
