@@ -48,16 +48,18 @@ inline std::string grouped(std::int64_t value) {
   return text;
 }
 
-/// What the bar shows: `tune [=======>        ] 12/63  loss 2.51  ETA 1:20`, cut to the terminal's width.
+/// What the bar shows: `tune [=======>        ] 12/63  loss 2.51  ETA 1:20`, cut to the terminal's width. The first
+/// `begin` units were done before, by a run that is resumed; the others took `seconds`.
 inline std::string progress_text(std::string_view what, std::int64_t done, std::int64_t total, double seconds,
-                                 std::string_view note, std::size_t columns) {
+                                 std::string_view note, std::size_t columns, std::int64_t begin = 0) {
   const double share = total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0) : 0;
   constexpr std::size_t kCells = 24;
   const auto full = static_cast<std::size_t>(share * kCells);
   std::string bar(full, '=');
   if (full < kCells) bar += '>';
   bar.resize(kCells, ' ');
-  const double left = done > 0 ? seconds / static_cast<double>(done) * static_cast<double>(total - done) : -1;
+  const double unit = done > begin ? seconds / static_cast<double>(done - begin) : -1;
+  const double left = unit * static_cast<double>(total - done);
   const std::string time = done >= total ? concat("in ", duration(seconds)) : concat("ETA ", duration(left));
   std::string text = concat(what, " [", bar, "] ", done, "/", total, note.empty() ? "" : "  ", note, "  ", time);
   if (text.size() > columns) text.resize(columns);
@@ -76,11 +78,12 @@ class Progress {
   /// `note`: "loss 2.51  812 tokens/s". A plain line comes at most every ten seconds, and at the first and last unit.
   void update(std::int64_t done, std::string_view note) {
     const bool first = drawn_ == Clock::time_point{}, last = done >= total_;
+    if (first && done > 1) begin_ = done - 1;
     const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000);
     if (!first && !last && Clock::now() - drawn_ < pause) return;
     drawn_ = Clock::now();
     const double seconds = std::chrono::duration<double>(drawn_ - start_).count();
-    const std::string text = progress_text(what_, done, total_, seconds, note, columns());
+    const std::string text = progress_text(what_, done, total_, seconds, note, columns(), begin_);
     std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", text.c_str());
     open_ = terminal_;
     if (last) close();
@@ -107,7 +110,7 @@ class Progress {
   }
 
   std::string what_;
-  std::int64_t total_;
+  std::int64_t total_, begin_ = 0;
   bool terminal_, open_ = false;
   Clock::time_point start_ = Clock::now(), drawn_{};
 };

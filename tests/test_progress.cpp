@@ -24,6 +24,7 @@ TEST_CASE("a progress line shows share, note and the time that is left, within t
   CHECK(progress_text("tune", 0, 63, 0, "", 200) == "tune [>                       ] 0/63  ETA --:--");
   CHECK(progress_text("tune", 21, 63, 40, "loss 2.51", 200) ==
         "tune [========>               ] 21/63  loss 2.51  ETA 1:20");
+  CHECK(progress_text("tune", 21, 63, 40, "", 200, 11) == "tune [========>               ] 21/63  ETA 2:48");
   CHECK(progress_text("tune", 63, 63, 125, "", 200) == "tune [========================] 63/63  in 2:05");
   CHECK(progress_text("tune", 21, 63, 40, "loss 2.51", 12) == "tune [======");
 }
