@@ -11,6 +11,7 @@ bool cpu_has_avx512bf16() noexcept;  ///< AVX-512 F, BW, VL, DQ, VBMI and BF16 l
 
 const KernelTable& avx2_backend() noexcept;
 const KernelTable& avx512bf16_backend() noexcept;
+const KernelTable& onednn_backend() noexcept;
 Status avx512_nf4_quantize(const Nf4QuantizeArgs& args) noexcept;
 
 }  // namespace kernels

@@ -6,8 +6,8 @@
 namespace ftlib::inline FTLIB_ABI {
 
 std::span<const KernelTable* const> backends() noexcept {
-  static const KernelTable* const tables[] = {&kernels::avx512bf16_backend(), &kernels::avx2_backend(),
-                                              &detail::portable_backend(), &detail::reference_backend()};
+  static const KernelTable* const tables[] = {&kernels::avx512bf16_backend(), &kernels::onednn_backend(),
+                                              &kernels::avx2_backend(), &detail::portable_backend(), &detail::reference_backend()};
   return tables;
 }
 
