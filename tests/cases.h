@@ -43,7 +43,7 @@ struct Product {
 };
 inline constexpr Product kProducts[] = {
     {0, 3, 2},  {1, 1, 1},  {1, 1, 0},     {2, 3, 5},     {5, 16, 33},    {16, 96, 130},
-    {70, 16, 300}, {130, 17, 64}, {33, 65, 257}, {12, 140, 2100}, {300, 64, 100}, {4, 1000, 64},
+    {70, 16, 300}, {130, 17, 64}, {33, 65, 257}, {12, 140, 2100}, {300, 64, 100}, {4, 1000, 64},  {16, 200, 1500}, {70, 3, 4100},
 };
 
 /// linear and linear_backward: the rank is that of the low-rank update (0: absent), extras are bias and residual.

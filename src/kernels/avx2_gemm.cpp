@@ -19,11 +19,11 @@ constexpr int kWidth = 16;
 
 template <int kRows>
 [[gnu::always_inline]] inline void accumulate(__m256 (&sum)[kRows][2], const GemmFactor& factor, std::int64_t row) {
-  const std::int64_t a_row = factor.a_row, a_step = factor.a_step;
+  const std::int64_t a_row = factor.a_row, a_step = factor.a_step, b_step = factor.panel_step / 4;
   const char* a = static_cast<const char*>(factor.a) + row * a_row;
   const float* b = static_cast<const float*>(factor.panel);
-  for (std::int64_t step = factor.steps; step > 0; --step, a += a_step, b += kWidth) {
-    const __m256 low = _mm256_load_ps(b), high = _mm256_load_ps(b + 8);
+  for (std::int64_t step = factor.steps; step > 0; --step, a += a_step, b += b_step) {
+    const __m256 low = _mm256_loadu_ps(b), high = _mm256_loadu_ps(b + 8);
 #pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
       const __m256 value = _mm256_broadcast_ss(reinterpret_cast<const float*>(a + r * a_row));

@@ -26,15 +26,15 @@ struct F32Dot {
 template <class Dot, int kRows, int kVectors>
 [[gnu::always_inline]] inline void accumulate(__m512 (&sum)[kRows][kVectors], const GemmFactor& factor,
                                               std::int64_t row) {
-  const std::int64_t a_row = factor.a_row, a_step = factor.a_step;
+  const std::int64_t a_row = factor.a_row, a_step = factor.a_step, b_step = factor.panel_step;
   const char* a = static_cast<const char*>(factor.a) + row * a_row;
   const char* b = static_cast<const char*>(factor.panel);
-  for (std::int64_t step = factor.steps; step > 0; --step, a += a_step, b += kVectors * 64) {
+  for (std::int64_t step = factor.steps; step > 0; --step, a += a_step, b += b_step) {
     __m512i panel[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) _mm_prefetch(b + v * 64 + 1024, _MM_HINT_T0);
+    for (int v = 0; v < kVectors; ++v) _mm_prefetch(b + v * 64 + 4 * b_step, _MM_HINT_T0);
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) panel[v] = _mm512_load_si512(b + v * 64);
+    for (int v = 0; v < kVectors; ++v) panel[v] = _mm512_loadu_si512(b + v * 64);
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {
       const __m512i value = _mm512_set1_epi32(_mm_cvtsi128_si32(_mm_loadu_si32(a + r * a_row)));

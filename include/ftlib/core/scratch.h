@@ -12,6 +12,9 @@ namespace ftlib::inline FTLIB_ABI {
 /// The thread frees its block when it ends.
 void* scratch(std::int64_t bytes) noexcept;
 
+/// The same apart from it: what the chunks of one parallel region share, taken by the thread that starts the region.
+void* region_scratch(std::int64_t bytes) noexcept;
+
 }  // namespace ftlib
 
 #ifdef FTLIB_HEADER_ONLY

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <memory>
 
 #include "ftlib/core/parallel.h"
 #include "ftlib/core/scratch.h"
@@ -12,8 +13,11 @@ namespace detail {
 
 inline constexpr std::int64_t kPanelBytes = 256 << 10;    ///< of one chunk's panels: stays in a 1 MiB second-level cache
 inline constexpr std::int64_t kSmallPanelBytes = 16 << 10;  ///< for few rows, where a panel is read as often as written
-inline constexpr std::int64_t kFewRows = 16;
+inline constexpr std::int64_t kFewRows = 16;    ///< up to here small panels
+inline constexpr std::int64_t kSomeRows = 64;   ///< up to here an f32 matrix that lies right is not copied to panels
 inline constexpr std::int64_t kLongestBlock = 256;  ///< of the GGUF formats
+inline constexpr std::int64_t kSliceDepth = 512, kMostSlices = 8;
+inline constexpr std::int64_t kSmallResult = 1 << 18;  ///< elements: its slices stay near the cores
 inline constexpr std::int64_t kStageFloats = 64 * kLongestBlock;
 
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t by) noexcept { return (n + by - 1) / by; }
@@ -27,17 +31,24 @@ struct GemmPlan {
   std::int64_t width = 0, panels = 0;  ///< lanes a panel, panels a chunk
   std::int64_t row_block = 0, depth_block = 0;
   std::int64_t row_chunks = 0, column_chunks = 0;
+  std::int64_t slices = 1, slice_depth = 0;  ///< of the depth
 
   GemmPlan(const GemmKernel& k, const GemmProblem& p) noexcept : kernel(k), problem(p) {
     packs_a = must_pack(p.a, p.depth);
     packs_u = p.rank > 0 && must_pack(p.u, p.rank);
     width = panel_width(p.columns);
+    slice_depths();
     panels = panels_per_chunk();
     column_chunks = ceil_div(p.columns, panels * width);
     cut_rows();
     cut_depth();
   }
 
+  /// Full panels of b are rows of b as it lies: few rows of a do not pay for a copy.
+  bool b_in_place() const noexcept {
+    return problem.b.across && problem.b.view.format == WeightFormat::f32 && kernel.pack == 1 && kernel.reads_in_place &&
+           problem.rows <= kSomeRows;
+  }
   bool must_pack(const GemmOperand& o, std::int64_t depth) const noexcept {
     return !kernel.reads_in_place || o.across || depth % kernel.pack != 0;
   }
@@ -46,11 +57,22 @@ struct GemmPlan {
     while (w < lanes && w < kernel.width) w *= 2;
     return w;
   }
+  /// A long sum into a small result, as in the gradient of a low-rank factor, is cut into slices that are added in order:
+  /// more chunks, and each reads its rows of both sides in long runs.
+  void slice_depths() noexcept {
+    const bool small = problem.rows * problem.columns <= kSmallResult;
+    if (problem.a.across && problem.b.across && small && problem.depth >= 2 * kSliceDepth)
+      slices = std::min(problem.depth / kSliceDepth, kMostSlices);
+    slice_depth = round_up(ceil_div(problem.depth, slices), 64);
+    slices = std::max<std::int64_t>(ceil_div(problem.depth, std::max<std::int64_t>(slice_depth, 1)), 1);
+  }
+  bool sliced() const noexcept { return slices > 1; }
+
   /// One panel a chunk, unless packed rows are to be shared by more columns or a weight block spans several panels: a
   /// chunk starts and ends with a block.
   std::int64_t panels_per_chunk() const noexcept {
     std::int64_t lanes = width;
-    if (packs_a) lanes = std::min(round_up(problem.rows, width), kLongestBlock);
+    if (packs_a) lanes = sliced() ? kLongestBlock : std::min(round_up(problem.rows, width), kLongestBlock);
     if (problem.b.across && problem.b.view.format >= WeightFormat::q4_0)
       lanes = round_up(lanes, std::max<std::int64_t>(weight_format_info(problem.b.view.format).block_size, width));
     return std::min(ceil_div(lanes, width), ceil_div(problem.columns, width));
@@ -58,8 +80,8 @@ struct GemmPlan {
   /// About 24 chunks where the rows of one are enough to pay for its panels.
   void cut_rows() noexcept {
     const std::int64_t least = column_chunks == 1 ? 96 : 192;
-    const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(24, column_chunks), 1, std::max<std::int64_t>(
-        problem.rows / least, 1));
+    const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(24, column_chunks * slices), 1,
+                                                         std::max<std::int64_t>(problem.rows / least, 1));
     const std::int64_t step = packs_a || packs_u ? kernel.width : kernel.row_step;
     row_block = round_up(ceil_div(problem.rows, wanted), step);
     row_chunks = ceil_div(problem.rows, row_block);
@@ -74,7 +96,11 @@ struct GemmPlan {
 
   std::int64_t steps(std::int64_t depths) const noexcept { return ceil_div(depths, kernel.pack); }
   static std::int64_t bytes_per_step(std::int64_t lanes) noexcept { return lanes * 4; }  // 2 bf16 or 1 f32 a lane
-  bool sums_wait() const noexcept { return problem.depth > depth_block; }
+  bool sums_wait() const noexcept { return !sliced() && problem.depth > depth_block; }
+  std::int64_t chunks() const noexcept { return row_chunks * column_chunks * slices; }
+  std::int64_t blocks() const noexcept { return row_chunks * column_chunks; }
+  /// Floats of the sums of one slice of one block of the result.
+  std::int64_t block_floats() const noexcept { return row_block * panels * width; }
 };
 
 /// One thread's working memory for one chunk.
@@ -104,28 +130,49 @@ struct GemmMemory {
   }
 };
 
-/// One chunk: a block of rows by a few panels of columns, over the whole depth.
+/// The sums of a sliced problem, shared by its chunks: whoever finishes a block's last slice adds them up.
+struct GemmSlices {
+  float* sums = nullptr;
+  std::atomic<std::int32_t>* done = nullptr;  ///< slices of each block
+
+  /// False where memory is short.
+  bool take(const GemmPlan& plan) noexcept {
+    if (!plan.sliced()) return true;
+    const std::int64_t floats = plan.block_floats() * plan.chunks(), counters = plan.blocks();
+    sums = static_cast<float*>(region_scratch(floats * 4 + counters * static_cast<std::int64_t>(sizeof *done)));
+    if (sums == nullptr) return false;
+    done = reinterpret_cast<std::atomic<std::int32_t>*>(sums + floats);
+    for (std::int64_t i = 0; i < counters; ++i) std::construct_at(done + i, 0);
+    return true;
+  }
+};
+
+/// One chunk: a block of rows by a few panels of columns, over the whole depth or one slice of it.
 class GemmChunk {
  public:
-  GemmChunk(const GemmPlan& plan, const GemmMemory& memory, std::int64_t chunk) noexcept
-      : plan_(plan), problem_(plan.problem), memory_(memory), row_(chunk % plan.row_chunks * plan.row_block),
+  GemmChunk(const GemmPlan& plan, const GemmMemory& memory, const GemmSlices& slices, std::int64_t chunk) noexcept
+      : plan_(plan), problem_(plan.problem), memory_(memory), slices_(slices), block_(chunk / plan.slices),
+        slice_(chunk % plan.slices), row_(block_ % plan.row_chunks * plan.row_block),
         rows_(std::min(plan.row_block, problem_.rows - row_)),
-        column_(chunk / plan.row_chunks * plan.panels * plan.width),
-        columns_(std::min(plan.panels * plan.width, problem_.columns - column_)) {}
+        column_(block_ / plan.row_chunks * plan.panels * plan.width),
+        columns_(std::min(plan.panels * plan.width, problem_.columns - column_)),
+        first_depth_(slice_ * plan.slice_depth), last_depth_(std::min(first_depth_ + plan.slice_depth, problem_.depth)) {}
 
   void run() const noexcept {
     if (problem_.rank > 0) {
       lay_out(problem_.v, column_, columns_, plan_.width, 0, problem_.rank, memory_.low_rank_panels);
       if (plan_.packs_u) lay_out(problem_.u, row_, rows_, plan_.kernel.width, 0, problem_.rank, memory_.rows_u);
     }
-    std::int64_t depth = 0;
+    std::int64_t depth = first_depth_;
     do {
-      const std::int64_t depths = std::min(plan_.depth_block, problem_.depth - depth);
-      lay_out(problem_.b, column_, columns_, plan_.width, depth, depths, memory_.panels);
+      const std::int64_t depths = std::min(plan_.depth_block, last_depth_ - depth);
+      const std::int64_t in_place = plan_.b_in_place() ? columns_ / plan_.width * plan_.width : 0;
+      lay_out(problem_.b, column_ + in_place, columns_ - in_place, plan_.width, depth, depths, memory_.panels);
       if (plan_.packs_a) lay_out(problem_.a, row_, rows_, plan_.kernel.width, depth, depths, memory_.rows_a);
       multiply(depth, depths);
       depth += depths;
-    } while (depth < problem_.depth);
+    } while (depth < last_depth_);
+    if (plan_.sliced() && slices_.done[block_].fetch_add(1, std::memory_order_acq_rel) + 1 == plan_.slices) add_slices();
   }
 
  private:
@@ -176,26 +223,52 @@ class GemmChunk {
         job.rows = std::min(height, rows_ - r), job.columns = std::min(plan_.width, columns_ - c);
         job.width = plan_.panel_width(job.columns);
         job.main = factor(problem_.a, plan_.packs_a, memory_.rows_a, r, job.rows, depth, depths);
-        job.main.panel = memory_.panels + GemmPlan::bytes_per_step(c) * plan_.steps(depths);
+        if (plan_.b_in_place() && job.columns == plan_.width) {
+          job.main.panel = static_cast<const float*>(problem_.b.view.data) + depth * problem_.b.stride + column_ + c;
+          job.main.panel_step = problem_.b.stride * 4;
+        } else {
+          job.main.panel = memory_.panels + (plan_.b_in_place() ? 0 : GemmPlan::bytes_per_step(c) * plan_.steps(depths));
+          job.main.panel_step = GemmPlan::bytes_per_step(job.width);
+        }
         if (depth == 0 && problem_.rank > 0) {
           job.low_rank = factor(problem_.u, plan_.packs_u, memory_.rows_u, r, job.rows, 0, problem_.rank);
           job.low_rank.panel = memory_.low_rank_panels + GemmPlan::bytes_per_step(c) * plan_.steps(problem_.rank);
+          job.low_rank.panel_step = GemmPlan::bytes_per_step(job.width);
           job.low_rank_scale = problem_.low_rank_scale;
         }
-        job.resume = depth > 0, job.finish = depth + depths == problem_.depth;
-        if (plan_.sums_wait()) job.acc = memory_.acc + c * plan_.row_block + r * job.width;
+        job.resume = depth > first_depth_, job.finish = !plan_.sliced() && depth + depths == problem_.depth;
+        if (plan_.sliced()) job.acc = sums(slice_) + c * plan_.row_block + r * job.width;
+        else if (plan_.sums_wait()) job.acc = memory_.acc + c * plan_.row_block + r * job.width;
         job.out = finish_at(row_ + r, column_ + c);
         plan_.kernel.tile(job);
       }
+  }
+
+  float* sums(std::int64_t slice) const noexcept {
+    return slices_.sums + (block_ * plan_.slices + slice) * plan_.block_floats();
+  }
+
+  /// In the order of the slices, into the first; then a tile without steps finishes.
+  void add_slices() const noexcept {
+    for (std::int64_t c = 0; c < columns_; c += plan_.width) {
+      TileJob job;
+      job.rows = rows_, job.columns = std::min(plan_.width, columns_ - c), job.width = plan_.panel_width(job.columns);
+      job.resume = true, job.acc = sums(0) + c * plan_.row_block, job.out = finish_at(row_, column_ + c);
+      for (std::int64_t slice = 1; slice < plan_.slices; ++slice) {
+        const float* more = sums(slice) + c * plan_.row_block;
+        for (std::int64_t i = 0; i < rows_ * job.width; ++i) job.acc[i] += more[i];
+      }
+      plan_.kernel.tile(job);
+    }
   }
 
   GemmFactor factor(const GemmOperand& o, bool packed, const char* packed_rows, std::int64_t r, std::int64_t rows,
                     std::int64_t depth, std::int64_t depths) const noexcept {
     if (packed)
       return {packed_rows + GemmPlan::bytes_per_step(r) * plan_.steps(depths), 4,
-              GemmPlan::bytes_per_step(plan_.panel_width(rows)), nullptr, plan_.steps(depths)};
+              GemmPlan::bytes_per_step(plan_.panel_width(rows)), nullptr, 0, plan_.steps(depths)};
     const std::int64_t size = 4 / plan_.kernel.pack;  // read in place: the dtype is the kernel's
-    return {static_cast<const char*>(o.view.data) + ((row_ + r) * o.stride + depth) * size, o.stride * size, 4, nullptr,
+    return {static_cast<const char*>(o.view.data) + ((row_ + r) * o.stride + depth) * size, o.stride * size, 4, nullptr, 0,
             plan_.steps(depths)};
   }
 
@@ -211,17 +284,20 @@ class GemmChunk {
   const GemmPlan& plan_;
   const GemmProblem& problem_;
   const GemmMemory& memory_;
-  std::int64_t row_, rows_, column_, columns_;
+  const GemmSlices& slices_;
+  std::int64_t block_, slice_, row_, rows_, column_, columns_, first_depth_, last_depth_;
 };
 
 FTLIB_INLINE Status gemm(const GemmKernel& kernel, const GemmProblem& problem) noexcept {
   if (problem.rows == 0 || problem.columns == 0) return Status::ok;
   const GemmPlan plan(kernel, problem);
+  GemmSlices slices;
+  if (!slices.take(plan)) return Status::out_of_memory;
   std::atomic<bool> short_of_memory{false};
-  ftlib::parallel_for(plan.row_chunks * plan.column_chunks, [&](std::int64_t chunk) {
+  ftlib::parallel_for(plan.chunks(), [&](std::int64_t chunk) {
     const GemmMemory memory(plan);
     if (memory.panels == nullptr) return short_of_memory.store(true, std::memory_order_relaxed);
-    GemmChunk(plan, memory, chunk).run();
+    GemmChunk(plan, memory, slices, chunk).run();
   });
   return short_of_memory.load() ? Status::out_of_memory : Status::ok;
 }

@@ -32,12 +32,13 @@ struct PanelJob {
   void* panel;
 };
 
-/// acc += a * panel. `a` is read in place (a_step: from one depth step to the next) or from a panel of rows.
+/// acc += a * panel. `a` is read in place or from a panel of rows; so is `panel`, which then need not be aligned.
 struct GemmFactor {
   const void* a = nullptr;
-  std::int64_t a_row = 0, a_step = 0;  ///< bytes
+  std::int64_t a_row = 0, a_step = 0;  ///< bytes from row to row, from one depth step to the next
   const void* panel = nullptr;
-  std::int64_t steps = 0;  ///< of `pack` depths
+  std::int64_t panel_step = 0;  ///< bytes
+  std::int64_t steps = 0;       ///< of `pack` depths
 };
 
 /// y = alpha * acc + bias + beta * add, rounded once.

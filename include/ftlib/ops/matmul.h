@@ -19,7 +19,8 @@ struct MatmulArgs {
 };
 
 /// Throws Error{invalid_argument} on shapes or dtypes that do not fit, Error{out_of_memory} where a thread's scratch block
-/// cannot grow. Thread-safe. What linear.h says about the order of sums holds here as well.
+/// cannot grow. Thread-safe. What linear.h says about numbers and bits holds here as well, but a sum over 1,024 or more
+/// with transpose_a may be cut in slices, by the shapes alone.
 void matmul(const MatmulArgs& args);
 
 /// The definition, in any floating type, over contiguous matrices: in double it is the oracle of the tests.

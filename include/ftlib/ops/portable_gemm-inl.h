@@ -38,15 +38,16 @@ using EigenRows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::Ro
 using EigenColumns = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
 
 /// acc += a * panel for rows [row, row + rows), in slices of the depth that Eigen packs on the stack.
-inline void eigen_add(const GemmFactor& factor, std::int64_t row, Eigen::Ref<EigenRows> acc, std::int64_t width) {
+inline void eigen_add(const GemmFactor& factor, std::int64_t row, Eigen::Ref<EigenRows> acc) {
   constexpr std::int64_t kSlice = 256;
   const float* a = static_cast<const float*>(factor.a) + row * (factor.a_row / 4);
   const float* b = static_cast<const float*>(factor.panel);
   const bool by_rows = factor.a_step == 4;
+  const std::int64_t b_step = factor.panel_step / 4;
   const Eigen::OuterStride<> a_stride((by_rows ? factor.a_row : factor.a_step) / 4);
-  for (std::int64_t s = 0; s < factor.steps; s += kSlice, a += kSlice * (factor.a_step / 4), b += kSlice * width) {
+  for (std::int64_t s = 0; s < factor.steps; s += kSlice, a += kSlice * (factor.a_step / 4), b += kSlice * b_step) {
     const std::int64_t steps = std::min(kSlice, factor.steps - s);
-    const Eigen::Map<const EigenRows, 0, Eigen::OuterStride<>> panel(b, steps, acc.cols(), Eigen::OuterStride<>(width));
+    const Eigen::Map<const EigenRows, 0, Eigen::OuterStride<>> panel(b, steps, acc.cols(), Eigen::OuterStride<>(b_step));
     if (by_rows) acc.noalias() += Eigen::Map<const EigenRows, 0, Eigen::OuterStride<>>(a, acc.rows(), steps, a_stride) * panel;
     else acc.noalias() += Eigen::Map<const EigenColumns, 0, Eigen::OuterStride<>>(a, acc.rows(), steps, a_stride) * panel;
   }
@@ -73,9 +74,9 @@ inline void portable_tile(const TileJob& job) noexcept {
     float* sums = job.acc ? job.acc + row * job.width : local;
     Eigen::Map<EigenRows, 0, Eigen::OuterStride<>> acc(sums, rows, job.columns, Eigen::OuterStride<>(job.width));
     if (!job.resume) acc.setZero();
-    eigen_add(job.low_rank, row, acc, job.width);
+    eigen_add(job.low_rank, row, acc);
     if (job.low_rank.steps > 0) acc *= job.low_rank_scale;
-    eigen_add(job.main, row, acc, job.width);
+    eigen_add(job.main, row, acc);
     if (!job.finish) continue;
     for (std::int64_t r = 0; r < rows; ++r) {
       const float* from = sums + r * job.width;
