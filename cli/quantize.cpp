@@ -26,6 +26,7 @@ QuantizeReport quantize(const Options& o) {
   std::optional<Progress> progress;
   const auto show = [&](const QuantizeProgress& now) {
     FT_CHECK(!interrupted(), cancelled, "quantize: interrupted; nothing was written");
+    if (now.total_bytes < kMebibyte) return;
     if (!progress) progress.emplace("quantize, MiB", now.total_bytes / kMebibyte);
     progress->update(now.done_bytes / kMebibyte, now.tensor);
   };
