@@ -304,8 +304,7 @@ TEST_CASE("merge: NaN, infinity and what f16 cannot hold are refused with the te
   };
   CHECK(refused(1e6f, WeightFormat::f16)
             .find("self_attn.o_proj.weight has a value that is NaN, infinite or beyond f16") != std::string::npos);
-  CHECK_FALSE(std::filesystem::exists(folder / "out/model.safetensors"));
-  CHECK_FALSE(std::filesystem::exists(folder / "out/config.json"));
+  CHECK_FALSE(std::filesystem::exists(folder / "out"));
   CHECK(refused(std::numeric_limits<float>::quiet_NaN(), WeightFormat::f32).find("o_proj.weight") != std::string::npos);
   CHECK(refused(1e6f, WeightFormat::f32) == "accepted");
 }

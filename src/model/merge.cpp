@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "data/tokenizer_export.h"
+#include "ftlib/data/tokenizer_files.h"
 #include "ftlib/io/atomic_file.h"
 #include "ftlib/io/safetensors.h"
+#include "model/companions.h"
 #include "model/containers.h"
 #include "model/gguf_export.h"
 #include "model/merged_weights.h"
@@ -45,37 +46,35 @@ void check_out(const ModelFiles& base, const std::string& out) {
            " is there and not empty; name a new folder");
 }
 
-/// The base's own configuration where it has one: it knows more than the architecture.
-Json merged_config(const ModelFiles& base, const char* dtype) {
-  Json::Object config;
-  if (fs::is_directory(base.path())) {
-    const std::string path = in_folder(base.path(), "config.json");
-    const Json json = parse_json(read_file(path), path);
-    for (const Json::Member& member : json.as_object(path))
-      if (member.first != "quantization_config" && member.first != "dtype" && member.first != "torch_dtype")
-        config.push_back(member);
-  } else {
-    const GgufFile file(base.path());
-    config = model_config_to_json(base.config()).as_object("config");
-    for (const char* name : {"bos", "eos"})
-      if (const GgufValue* id = file.find(concat("tokenizer.ggml.", name, "_token_id")))
-        config.emplace_back(concat(name, "_token_id"), id->as_integer(file.path()));
-  }
+/// config.json of a dense model in one dtype.
+Json dense_config(Json companions, const char* dtype) {
+  Json::Object config = companions.as_object("config");
+  std::erase_if(config, [](const Json::Member& member) {
+    return member.first == "quantization_config" || member.first == "dtype" || member.first == "torch_dtype";
+  });
   config.emplace_back("torch_dtype", dtype);
   return config;
 }
 
-void write_folder(const ModelFiles& base, MergedWeights& weights, const OutputFormat& format, const std::string& out) {
-  const Json config = merged_config(base, format.torch);
+void fill_folder(const ModelFiles& base, MergedWeights& weights, const OutputFormat& format, const std::string& out) {
   std::vector<SafetensorsSource> sources;
   for (const MergedTensor& tensor : weights.tensors())
     sources.push_back({tensor.stored->name, find_format(tensor.format)->safetensors, tensor.shape, nullptr,
                        [&weights, t = &tensor](void* data) { weights.write(*t, data); }});
-  make_directories(out);
+  const Json config = dense_config(write_companions(base, out), format.torch);
   write_safetensors(in_folder(out, "model.safetensors"), sources, {{"format", "pt"}});
-  if (fs::is_directory(base.path())) copy_huggingface_tokenizer(base.path(), out);
-  else if (const GgufFile file(base.path()); file.find("tokenizer.ggml.model")) write_huggingface_tokenizer(file, out);
   write_file_atomic(in_folder(out, "config.json"), dump_json(config, kPythonPrettyJson) + "\n");
+}
+
+/// The folder was empty or not there, so that nothing of anybody's goes when it fails.
+void write_folder(const ModelFiles& base, MergedWeights& weights, const OutputFormat& format, const std::string& out) {
+  make_directories(out);
+  try {
+    fill_folder(base, weights, format, out);
+  } catch (...) {
+    remove_tree(out);
+    throw;
+  }
 }
 
 std::vector<GgufField> merged_metadata(const ModelFiles& base, const OutputFormat& format) {

@@ -3,19 +3,14 @@
 
 #include "ftlib/core/buffer.h"
 #include "ftlib/core/parallel.h"
-#include "ftlib/data/tokenizer_files.h"
 #include "ftlib/io/atomic_file.h"
-#include "ftlib/io/gguf.h"
 #include "ftlib/model/bitsandbytes.h"
 #include "ftlib/model/weights.h"
+#include "model/companions.h"
 #include "model/quantize.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {
-
-constexpr std::string_view kTokenizerFiles[] = {
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",     "vocab.json",
-    "merges.txt",     "tokenizer.model",       "chat_template.jinja",     "generation_config.json"};
 
 SafetensorsDType dense_dtype(WeightFormat format) {
   return format == WeightFormat::f16    ? SafetensorsDType::f16
@@ -73,47 +68,6 @@ DType compute_dtype(std::span<const InputTensor> tensors) {
   return DType::f32;
 }
 
-std::optional<std::int64_t> token_id(const GgufFile& file, std::string_view name) {
-  const std::string key = concat("tokenizer.ggml.", name, "_token_id");
-  const GgufValue* value = file.find(key);
-  if (value == nullptr) return std::nullopt;
-  return value->as_integer(file.what(key), 0, std::int64_t{1} << 31);
-}
-
-/// The shortest decimal of the f32 that GGUF keeps: 1e-05 rather than 9.999999747378752e-06, and the same f32.
-void shorten(Json& number) {
-  const std::string digits = concat(static_cast<float>(number.as_number("")));
-  double value = 0;
-  std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  number = value;
-}
-
-/// config.json of a GGUF; the tokenizer's files are written on the way.
-Json convert_companions(const ModelFiles& files, const std::string& out) {
-  const GgufFile file(files.path());
-  const TokenizerFiles tokenizer = tokenizer_files_from_gguf(file);
-  write_file_atomic(out + "/tokenizer.json", tokenizer.tokenizer);
-  write_file_atomic(out + "/tokenizer_config.json", tokenizer.tokenizer_config);
-  Json config = model_config_to_json(files.config());
-  config["dtype"] = "float32";
-  shorten(config["rms_norm_eps"]);
-  shorten(config["rope_theta"]);
-  if (const auto id = token_id(file, "bos")) config["bos_token_id"] = *id;
-  if (const auto id = token_id(file, "eos")) config["eos_token_id"] = *id;
-  if (const auto id = token_id(file, "padding")) config["pad_token_id"] = *id;
-  return config;
-}
-
-/// config.json of a folder; the tokenizer's files are copied on the way.
-Json copy_companions(const std::string& model, const std::string& out) {
-  for (const std::string_view name : kTokenizerFiles) {
-    const std::string path = concat(model, "/", name);
-    if (std::filesystem::exists(path)) write_file_atomic(concat(out, "/", name), read_file(path));
-  }
-  const std::string path = model + "/config.json";
-  return parse_json(read_file(path), path);
-}
-
 }  // namespace
 
 QuantizeReport quantize_model(const std::string& model, const std::string& out, const Nf4Options& options,
@@ -126,7 +80,8 @@ QuantizeReport quantize_model(const std::string& model, const std::string& out, 
   for (const StoredTensor& tensor : files->tensors()) tensors.push_back(input_tensor(*files, tensor, from_gguf));
   make_directories(out);
   remove_tree(out + "/config.json");
-  Json config = from_gguf ? convert_companions(*files, out) : copy_companions(model, out);
+  Json config = write_companions(*files, out);
+  if (from_gguf) config["dtype"] = "float32";
   config["quantization_config"] = bitsandbytes_config(options.double_quant, compute_dtype(tensors));
   const QuantizeReport report =
       write_quantized(out + "/model.safetensors", tensors, {{"format", "pt"}}, options, progress);

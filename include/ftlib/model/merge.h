@@ -30,8 +30,7 @@ using MergeProgressFunction = std::function<void(const MergeProgress&)>;
 /// Throws Error{mismatch} as check_base(), or where the adapter's modules are not the base's; Error{invalid_argument}
 /// for another format, for an `out` that is the base or a folder with something in it; Error{non_finite} naming the
 /// tensor where NaN or infinity is in the base or beyond the format's range; Error{unsupported} where the output's
-/// container cannot say what the base's does; Error{io_error}. On any error no file of that name is left; of a folder,
-/// config.json is written last.
+/// container cannot say what the base's does; Error{io_error}. On any error nothing is left at `out`.
 void merge_adapter(const ModelFiles& base, const AdapterFile& adapter, const std::string& out, WeightFormat format,
                    const MergeProgressFunction& progress = {});
 
