@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
 #include "cli.h"
 #include "ftlib/model/adapter.h"
 
@@ -18,8 +20,18 @@ AdapterFile load(const Options& o, std::optional<ModelConfig>& config) {
   return load_gguf_adapter(o.adapter);
 }
 
+/// A trained adapter is worth more than a convenience.
+void check_target(const std::string& adapter, const std::string& out) {
+  std::error_code ignored;
+  FT_CHECK(!std::filesystem::equivalent(adapter, out, ignored), invalid_argument, "export: ", out,
+           " is the adapter itself");
+  FT_CHECK(!std::filesystem::exists(out + "/adapter_config.json", ignored), invalid_argument, "export: ", out,
+           " holds an adapter; name a new folder");
+}
+
 int run_export(const Options& o) {
   FT_CHECK(o.gguf.empty() != o.peft.empty(), invalid_argument, "export: give either --gguf FILE or --peft DIR");
+  check_target(o.adapter, o.gguf.empty() ? o.peft : o.gguf);
   std::optional<ModelConfig> config;
   const AdapterFile file = load(o, config);
   if (!o.gguf.empty())
