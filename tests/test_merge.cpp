@@ -12,6 +12,7 @@
 #include "ftlib/data/tokenizer.h"
 #include "ftlib/eval/evaluate.h"
 #include "ftlib/io/gguf.h"
+#include "ftlib/model/quantize.h"
 #include "golden_model.h"
 #include "temporary_folder.h"
 #include "test_models.h"
@@ -199,6 +200,20 @@ TEST_CASE("merge: the adapter meets the codes that it was trained on") {
   adapter.origin.base_digest = std::string(64, '0');
   CHECK(refusal([&] { merge_adapter(*base, adapter, folder / "x", WeightFormat::f32); }, Status::mismatch)
             .find("it needs the base it was trained on") != std::string::npos);
+}
+
+TEST_CASE("merge: bitsandbytes' 4-bit weights become dense with the adapter's delta on their very values") {
+  const TemporaryFolder folder;
+  const std::string source = model_with_tokenizer(folder, "plain"), path = folder / "nf4";
+  quantize_model(source, path, {64, true});
+  const auto base = ModelFiles::open(path);
+  const AdapterFile adapter = load_adapter(tiny_llama("plain/adapter"), base->config());
+  merge_adapter(*base, adapter, folder / "out", WeightFormat::f32);
+  CHECK(loss(folder / "out", nullptr) == doctest::Approx(loss(path, &adapter.adapter)).epsilon(1e-5));
+  CHECK(std::abs(loss(path, &adapter.adapter) - loss(source, &adapter.adapter)) > 1e-3);
+  const Json config = parse_json(read_file(folder / "out/config.json"), "config.json");
+  CHECK(config.find("quantization_config") == nullptr);
+  CHECK(config.at("torch_dtype", "config").as_string("torch_dtype") == "float32");
 }
 
 TEST_CASE("merge: a folder becomes a GGUF file that is the same model, rows of q and k in its order") {
