@@ -9,6 +9,7 @@
 #include "ftlib/io/safetensors.h"
 #include "hostile.h"
 #include "io_faults.h"
+#include "io_trace.h"
 #include "temporary_folder.h"
 
 using namespace ftlib;
@@ -183,6 +184,16 @@ TEST_CASE("write_file_atomic replaces a file whole, whichever call fails") {
       }
       CHECK_FALSE(struck);
     }
+}
+
+TEST_CASE("a file is on the disk before it has its name, and then the name is") {
+  const TemporaryFolder folder;
+  std::vector<std::string> calls;
+  {
+    const IoTrace trace(folder.path(), calls);
+    write_file_atomic(folder / "f", "x");
+  }
+  CHECK(calls == std::vector<std::string>{"write f.tmp", "fsync f.tmp", "rename f.tmp f", "fsync ."});
 }
 
 TEST_CASE("a file that was not committed leaves no trace") {
