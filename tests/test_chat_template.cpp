@@ -45,9 +45,10 @@ Outcome render(const jinja::Program& program, const Json& context, std::optional
                const jinja::Limits& limits = {}) {
   jinja::Heap heap(limits);
   jinja::Context values;
-  for (const auto& [name, value] : context.as_object("")) values.emplace_back(name, to_value(heap, value));
+  int line = 0;
   try {
-    jinja::Interpreter interpreter(program, heap, std::move(values), now);
+    for (const auto& [name, value] : context.as_object("")) values.emplace_back(name, to_value(heap, value));
+    jinja::Interpreter interpreter(program, heap, std::move(values), now, line);
     jinja::Rendering rendering = interpreter.run();
     return {false, std::move(rendering.text), std::move(rendering.marks), std::move(rendering.generations), {}};
   } catch (const jinja::Raise& raised) {
@@ -227,7 +228,7 @@ TEST_CASE("a broken template names its line when it is loaded") {
   CHECK(error_of([] { ChatTemplate("\xff", "", ""); }).reason() == Reason::utf8);
   CHECK(error_of([] { ChatTemplate("{% include 'x' %}", "", ""); }).status() == Status::unsupported);
   CHECK(error_of([] { ChatTemplate("{{ x|urlencode }}", "", ""); }).status() == Status::unsupported);
-  CHECK(error_of([] { ChatTemplate(std::string((1 << 20) + 1, 'x'), "", ""); }).reason() == Reason::limit);
+  CHECK(error_of([] { ChatTemplate(std::string((256 << 10) + 1, 'x'), "", ""); }).reason() == Reason::limit);
 }
 
 TEST_CASE("a message that is no UTF-8 is refused") {
@@ -292,6 +293,15 @@ TEST_CASE("a template that would run, grow or recurse without end stops at its b
     CHECK(outcome.raised);
     CHECK((outcome.reason == Reason::limit || outcome.reason == Reason::unsupported));
   }
+}
+
+TEST_CASE("searching costs time in proportion to the text, whatever is searched for") {
+  const std::string letters =
+      "{% set a = 'a' * 400000 %}{% set b = 'a' * 200000 ~ 'b' %}{% set c = 'b' ~ 'a' * 200000 %}";
+  CHECK(render(letters +
+               "{{ a.find(b) }} {{ a.rfind(c) }} {{ a.split(b)|length }} {{ a.rsplit(c)|length }} {{ b in a }}"
+               " {{ a.count(b) }} {{ a.replace(b, '')|length }}")
+            .text == "-1 -1 1 1 False 0 400000");
 }
 
 TEST_CASE("nothing of the host can be reached from a template") {

@@ -117,6 +117,11 @@ TEST_CASE("an answer and its end of turn are trained, nothing else") {
   CHECK(trained(conversation({{"assistant", "I begin"}, {"user", "q"}}), kTurns) == "I begin<|im_end|>");
 }
 
+TEST_CASE("the first token of a rendering is no target, even when it is the answer's") {
+  CHECK(trained(conversation({{"assistant", "abc"}}), "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}") ==
+        "bc<|im_end|>");
+}
+
 TEST_CASE("of a pair of message lists the completion is trained, not the answers in the prompt") {
   CHECK(trained(conversation(kTwoTurns.messages, 4), kTurns) == "second<|im_end|>");
 }
@@ -135,6 +140,13 @@ TEST_CASE("a content that the generation prompt does not lead to is found in its
       "{% for m in messages %}<|im_start|>{{ m.role }}:{% if m.role == 'assistant' %}{% generation %} {{ m.content }}"
       "<|im_end|>{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}{% endfor %}"
       "{% if add_generation_prompt %}<|im_start|>assistant: <think>{% endif %}";
+  CHECK(trained(kTwoTurns, source) == "first<|im_end|>|second<|im_end|>");
+}
+
+TEST_CASE("a content that stands elsewhere too is found in its generation block") {
+  const std::string source =
+      "{{ messages[-1].content }}{% for m in messages %}<|im_start|>{% if m.role == 'assistant' %}{% generation %}"
+      "{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}<|im_end|>{% endfor %}";
   CHECK(trained(kTwoTurns, source) == "first<|im_end|>|second<|im_end|>");
 }
 
@@ -188,6 +200,7 @@ TEST_CASE("a turn that the template prints twice, or not at all, is refused") {
 TEST_CASE("an end of turn beyond the next message's text does not belong to the turn") {
   const std::string source = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}</s>";
   CHECK(trained(kTwoTurns, source) == "first|second|</s>");
+  CHECK(trained(conversation({{"user", "q"}, {"assistant", "first"}, {"user", "r"}}), source) == "first");
   CHECK(trained(kTwoTurns, "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}") == "first|second");
 }
 

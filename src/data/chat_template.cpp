@@ -47,6 +47,7 @@ std::vector<ByteSpan> to_spans(const std::vector<jinja::Piece>& pieces) {
 
 jinja::Limits limits_for(std::size_t bytes) {
   jinja::Limits limits;
+  limits.steps += static_cast<std::int64_t>(bytes) * 8;
   limits.memory = std::max(limits.memory, static_cast<std::int64_t>(bytes) * 64);
   limits.output = std::max(limits.output, bytes * 16);
   return limits;
@@ -70,6 +71,19 @@ jinja::Value to_value(jinja::Heap& heap, const Message& message) {
 struct ChatTemplate::Compiled {
   std::string text, name, bos_token, eos_token;
   jinja::Program program;
+
+  jinja::Context context(jinja::Heap& heap, std::span<const Message> messages, const RenderOptions& options) const {
+    std::vector<jinja::Value> list;
+    for (const Message& message : messages) list.push_back(to_value(heap, message));
+    jinja::Context names;
+    names.emplace_back("messages", jinja::make_list(heap, std::move(list)));
+    names.emplace_back("tools", jinja::Value());
+    names.emplace_back("documents", jinja::Value());
+    names.emplace_back("add_generation_prompt", jinja::Value(options.add_generation_prompt));
+    if (!bos_token.empty()) names.emplace_back("bos_token", jinja::make_text(heap, bos_token));
+    if (!eos_token.empty()) names.emplace_back("eos_token", jinja::make_text(heap, eos_token));
+    return names;
+  }
 };
 
 ChatTemplate::ChatTemplate(std::string_view text, std::string_view bos_token, std::string_view eos_token,
@@ -101,22 +115,14 @@ RenderedChat ChatTemplate::render(std::span<const Message> messages, const Rende
   std::optional<std::int64_t> now;
   if (!options.date.empty()) now = parse_date(options.date);
   jinja::Heap heap(limits_for(bytes));
-  std::vector<jinja::Value> list;
-  for (const Message& message : messages) list.push_back(to_value(heap, message));
-  jinja::Context context;
-  context.emplace_back("messages", jinja::make_list(heap, std::move(list)));
-  context.emplace_back("tools", jinja::Value());
-  context.emplace_back("documents", jinja::Value());
-  context.emplace_back("add_generation_prompt", jinja::Value(options.add_generation_prompt));
-  if (!compiled_->bos_token.empty()) context.emplace_back("bos_token", jinja::make_text(heap, compiled_->bos_token));
-  if (!compiled_->eos_token.empty()) context.emplace_back("eos_token", jinja::make_text(heap, compiled_->eos_token));
-  jinja::Interpreter interpreter(compiled_->program, heap, std::move(context), now);
+  int line = 0;
   try {
+    jinja::Interpreter interpreter(compiled_->program, heap, compiled_->context(heap, messages, options), now, line);
     jinja::Rendering rendering = interpreter.run();
     return {std::move(rendering.text), to_spans(rendering.marks), to_spans(rendering.generations)};
   } catch (const jinja::Raise& raised) {
     throw Error(raised.status, raised.reason,
-                concat(compiled_->name, ": line ", interpreter.line(), ": ", excerpt(raised.message, 300)));
+                concat(compiled_->name, ": line ", line, ": ", excerpt(raised.message, 300)));
   }
 }
 

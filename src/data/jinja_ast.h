@@ -141,7 +141,7 @@ struct Program {
 
 /// Lexes, parses and resolves. Throws SyntaxError. `source` is valid UTF-8 of at most kMaxTemplateBytes.
 Program compile(std::string_view source);
-inline constexpr std::size_t kMaxTemplateBytes = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxTemplateBytes = std::size_t{256} << 10;
 
 /// Fills every ScopeNode and the macros' special names; refuses filters and tests that do not exist.
 void resolve_names(Program& program);

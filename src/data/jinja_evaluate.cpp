@@ -83,7 +83,7 @@ Value Interpreter::evaluate_dict(const Expr& expr, Scope& scope) {
     const Value key = evaluate(*expr.items[i], scope);
     Value value = evaluate(*expr.items[i + 1], scope);
     check_hashable(key);
-    heap_.step(items.size());
+    heap_.step(items.size() * static_cast<std::size_t>(key.weight()));
     const auto found = std::ranges::find_if(items, [&](const auto& item) { return equal(item.first, key); });
     if (found == items.end()) items.emplace_back(key, std::move(value));
     else found->second = std::move(value);
@@ -112,7 +112,7 @@ Value Interpreter::evaluate_chain(const Expr& expr, Scope& scope) {
 }
 
 Value Interpreter::evaluate_concat(const Expr& expr, Scope& scope) {
-  TextBuilder built;
+  TextBuilder built(heap_);
   for (const ExprPtr& item : expr.items) {
     const Value value = evaluate(*item, scope);
     heap_.step(static_cast<std::size_t>(value.weight()));

@@ -26,7 +26,7 @@ bool is_foreign_filter(std::string_view name) noexcept {
 
 Value as_text(Interpreter& in, const Value& value) {
   if (value.is(Kind::text)) return value;
-  TextBuilder built;
+  TextBuilder built(in.heap());
   in.heap().step(static_cast<std::size_t>(value.weight()));
   built.append(value);
   return make_text(in.heap(), std::move(built));
@@ -64,7 +64,11 @@ std::optional<std::int64_t> parse_integer(std::string_view text, int base) {
   if (!bare || bare->empty() || base < 0 || base == 1 || base > 36) return std::nullopt;
   const std::size_t sign = bare->starts_with('-') ? 1 : 0;
   const char mark = static_cast<char>(bare->size() > sign + 1 ? (*bare)[sign + 1] | 0x20 : 0);
-  const int prefixed = bare->size() == sign || (*bare)[sign] != '0' ? 0 : mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 0;
+  const int prefixed = bare->size() == sign || (*bare)[sign] != '0' ? 0
+                       : mark == 'x'                                ? 16
+                       : mark == 'o'                                ? 8
+                       : mark == 'b'                                ? 2
+                                                                    : 0;
   if (prefixed != 0 && (base == prefixed || base == 0)) bare->erase(sign, 2);
   if (base == 0) base = prefixed != 0 ? prefixed : 10;
   std::int64_t value = 0;
@@ -96,13 +100,11 @@ Value fold_case(Interpreter& in, const Value& value, bool case_sensitive) {
 }
 
 Value replace_all(Interpreter& in, const Text& text, const Text& from, const Text& to, std::int64_t limit) {
-  TextBuilder built;
+  TextBuilder built(in.heap());
   std::size_t at = 0;
   const auto copy_until = [&](std::size_t end) {
     in.heap().step_bytes(end - at + to.bytes.size() + 32);
     built.append(text, {at, end});
-    if (built.bytes.size() > static_cast<std::size_t>(in.heap().limits().memory))
-      raise_limit("more than ", in.heap().limits().memory, " bytes of memory");
   };
   for (std::int64_t count = 0; limit < 0 || count < limit; ++count) {
     if (from.bytes.empty()) {  // between any two code points, and at both ends
@@ -111,7 +113,7 @@ Value replace_all(Interpreter& in, const Text& text, const Text& from, const Tex
       copy_until(end);
       at = end;
     } else {
-      const std::size_t found = text.bytes.find(from.bytes, at);
+      const std::size_t found = find_bytes(text.bytes, from.bytes, at);
       if (found == std::string::npos) break;
       copy_until(found);
       at = found + from.bytes.size();
@@ -123,7 +125,7 @@ Value replace_all(Interpreter& in, const Text& text, const Text& from, const Tex
 }
 
 Value join(Interpreter& in, const Text& separator, const std::vector<Value>& elements, bool convert) {
-  TextBuilder built;
+  TextBuilder built(in.heap());
   for (std::size_t i = 0; i < elements.size(); ++i) {
     if (!convert && !elements[i].is(Kind::text))
       raise("sequence item ", i, ": expected str instance, ", elements[i].type_name(), " found");
@@ -168,6 +170,7 @@ Value trim(Interpreter& in, const Call& call) {
   const Value text = as_text(in, call.at(0));
   const Text* chars = call.find_text(1);
   const std::string_view set = chars != nullptr ? chars->bytes : std::string_view();
+  in.heap().step(text.text().bytes.size() * (set.size() + 8) / 256);
   return make_piece(in.heap(), text.text(), strip(text.text().bytes, chars != nullptr ? &set : nullptr, true, true));
 }
 
@@ -192,7 +195,7 @@ Value to_json(Interpreter& in, const Call& call) {
     options.comma = parts[0].text().bytes;
     options.colon = parts[1].text().bytes;
   }
-  TextBuilder built;
+  TextBuilder built(in.heap());
   in.heap().step(static_cast<std::size_t>(call.at(0).weight()));
   append_json(in.heap(), call.at(0), options, 0, built);
   return make_text(in.heap(), std::move(built));
@@ -201,7 +204,7 @@ Value to_json(Interpreter& in, const Call& call) {
 Value to_text(Interpreter& in, const Call& call) { return as_text(in, call.at(0)); }
 
 Value mark_safe(Interpreter& in, const Call& call) {
-  TextBuilder built;
+  TextBuilder built(in.heap());
   built.append(as_text(in, call.at(0)).text());
   return make_text(in.heap(), std::move(built), true);
 }
@@ -209,13 +212,13 @@ Value mark_safe(Interpreter& in, const Call& call) {
 Value escape(Interpreter& in, const Call& call) {
   const Value text = as_text(in, call.at(0));
   if (text.text().safe) return text;
-  TextBuilder built;
+  TextBuilder built(in.heap());
   built.append(make_derived(in.heap(), escape_html(text.text().bytes), text.text()).text());
   return make_text(in.heap(), std::move(built), true);
 }
 
 Value force_escape(Interpreter& in, const Call& call) {
-  TextBuilder built;
+  TextBuilder built(in.heap());
   const Value text = as_text(in, call.at(0));
   built.append(make_derived(in.heap(), escape_html(text.text().bytes), text.text()).text());
   return make_text(in.heap(), std::move(built), true);
@@ -308,7 +311,7 @@ Value indent(Interpreter& in, const Call& call) {
     indention = make_text(in.heap(), std::string(static_cast<std::size_t>(blanks), ' '));
   }
   const Text& text = source.text();
-  TextBuilder built;
+  TextBuilder built(in.heap());
   if (call.flag(2)) built.append(indention);
   // A final line end opens one more line, as jinja2's own quirk has it.
   std::vector<Piece> lines = split_lines(text.bytes, false);
@@ -341,7 +344,7 @@ Value center(Interpreter& in, const Call& call) {
   const std::int64_t width = std::min<std::int64_t>(call.integer(1, 80), 1 << 16);
   const std::int64_t missing = std::max<std::int64_t>(0, width - text.text().points);
   const std::int64_t left = missing / 2 + (missing & width & 1);
-  TextBuilder built;
+  TextBuilder built(in.heap());
   built.append(std::string(static_cast<std::size_t>(left), ' '));
   built.append(text.text());
   built.append(std::string(static_cast<std::size_t>(missing - left), ' '));
@@ -361,7 +364,7 @@ Value truncate(Interpreter& in, const Call& call) {
     const std::size_t blank = std::string_view(text.bytes).substr(0, kept.end).rfind(' ');
     if (blank != std::string::npos) kept.end = blank;
   }
-  TextBuilder built;
+  TextBuilder built(in.heap());
   built.append(text, kept);
   built.append(end);
   return make_text(in.heap(), std::move(built), text.safe);

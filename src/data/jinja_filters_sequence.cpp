@@ -114,7 +114,7 @@ Value unique(Interpreter& in, const Call& call) {
   for (const Value& element : iterate(in.heap(), call.at(0))) {
     const Value key = keyed(in, element, call.find(2), call.flag(1));
     check_hashable(key);
-    in.heap().step(seen.size());
+    in.heap().step(seen.size() * static_cast<std::size_t>(key.weight()));
     if (std::ranges::any_of(seen, [&](const Value& value) { return equal(value, key); })) continue;
     seen.push_back(key);
     kept.push_back(element);
@@ -190,6 +190,7 @@ Value slice(Interpreter& in, const Call& call) {
   std::vector<Value> slices;
   std::int64_t at = 0;
   for (std::int64_t i = 0; i < count; ++i) {
+    in.heap().step();
     const std::int64_t end = at + each + (i < longer ? 1 : 0);
     std::vector<Value> part(elements.begin() + at, elements.begin() + end);
     if (const Value* fill = call.find(2); fill != nullptr && !fill->is(Kind::none) && i >= longer)

@@ -150,7 +150,7 @@ void append_value(const Value& value, std::string_view text, TextBuilder& out) {
 class Braces {
  public:
   Braces(Interpreter& interpreter, const Text& pattern, const Arguments& arguments)
-      : interpreter_(interpreter), pattern_(pattern), arguments_(arguments) {}
+      : interpreter_(interpreter), pattern_(pattern), arguments_(arguments), out_(interpreter.heap()) {}
   Value operator()() {
     FormatReader reader(pattern_.bytes);
     while (!reader.done()) {
@@ -217,7 +217,7 @@ class Braces {
     append_value(value, spec, out_);
   }
   Value printed(const Value& value) {
-    TextBuilder built;
+    TextBuilder built(interpreter_.heap());
     built.append(value);
     return make_text(interpreter_.heap(), std::move(built));
   }

@@ -36,13 +36,11 @@ std::vector<std::pair<Value, Value>> pairs_of(Interpreter& in, const Arguments& 
       for (const Value& pair : iterate(in.heap(), source)) {
         const std::vector<Value> parts = iterate(in.heap(), pair);
         if (parts.size() != 2) raise(name, " wants pairs of a key and a value");
-        in.heap().step(dict.dict().items.size());
         dict = put(in.heap(), dict, parts[0], parts[1]);
       }
     }
   }
   for (const auto& [key, value] : arguments.named) {
-    in.heap().step(dict.dict().items.size());
     dict = put(in.heap(), dict, make_text(in.heap(), key), value);
   }
   return dict.dict().items;

@@ -16,8 +16,9 @@ void Scope::set(Symbol symbol, Value value) {
   else values.emplace_back(symbol, std::move(value));
 }
 
-Interpreter::Interpreter(const Program& program, Heap& heap, Context context, std::optional<std::int64_t> now)
-    : program_(program), heap_(heap), context_(std::move(context)), now_(now) {}
+Interpreter::Interpreter(const Program& program, Heap& heap, Context context, std::optional<std::int64_t> now,
+                         int& line)
+    : program_(program), heap_(heap), context_(std::move(context)), now_(now), line_(line) {}
 
 Rendering Interpreter::run() {
   enter(program_.scope, nullptr, root_);

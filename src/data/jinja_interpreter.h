@@ -46,12 +46,12 @@ using Context = std::vector<std::pair<std::string, Value>>;
 class Interpreter {
  public:
   /// `now`: what strftime_now formats, seconds since 1970 in the zone meant; absent: the function is undefined.
-  Interpreter(const Program& program, Heap& heap, Context context, std::optional<std::int64_t> now);
+  /// `line` follows the statement or expression that runs, for errors; it outlives what raises.
+  Interpreter(const Program& program, Heap& heap, Context context, std::optional<std::int64_t> now, int& line);
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
 
   Rendering run();
-  int line() const noexcept { return line_; }  ///< of the statement or expression that runs, for errors
 
   // What the built-ins need.
   Heap& heap() noexcept { return heap_; }
@@ -115,7 +115,7 @@ class Interpreter {
   Heap& heap_;
   Context context_;
   std::optional<std::int64_t> now_;
-  int line_ = 1;
+  int& line_;
   Scope root_;
   TextBuilder out_;              ///< of the block that runs; captured blocks swap it
   std::size_t outer_bytes_ = 0;  ///< collected by the blocks around it

@@ -20,6 +20,7 @@ template <bool Left, bool Right>
 Value strip_text(Interpreter& in, const Call& call) {
   const Text* chars = call.find_text(0);
   const std::string_view set = chars != nullptr ? chars->bytes : std::string_view();
+  in.heap().step(own(call).bytes.size() * (set.size() + 8) / 256);
   return make_piece(in.heap(), own(call), strip(own(call).bytes, chars != nullptr ? &set : nullptr, Left, Right));
 }
 
@@ -46,7 +47,7 @@ template <bool FromRight>
 Value partition(Interpreter& in, const Call& call) {
   const std::string &text = own(call).bytes, &mark = call.text(0).bytes;
   if (mark.empty()) raise("empty separator");
-  const std::size_t found = FromRight ? text.rfind(mark) : text.find(mark);
+  const std::size_t found = FromRight ? find_last_bytes(text, mark) : find_bytes(text, mark);
   const std::size_t none = FromRight ? 0 : text.size();
   const Piece middle = found == text.npos ? Piece{none, none} : Piece{found, found + mark.size()};
   std::vector<Value> parts;
@@ -91,7 +92,7 @@ Value find_text(Interpreter& in, const Call& call) {
   std::size_t found = std::string::npos;
   if (piece.begin <= piece.end) {
     const std::string_view part = std::string_view(own(call).bytes).substr(piece.begin, piece.end - piece.begin);
-    found = FromRight ? part.rfind(wanted) : part.find(wanted);
+    found = FromRight ? find_last_bytes(part, wanted) : find_bytes(part, wanted);
   }
   if (found == std::string::npos && MustFind) raise("substring not found");
   if (found == std::string::npos) return Value(std::int64_t{-1});
@@ -106,7 +107,8 @@ Value count_text(Interpreter& in, const Call& call) {
   const std::string_view part = std::string_view(own(call).bytes).substr(piece.begin, piece.end - piece.begin);
   if (wanted.empty()) return Value(count_points(part) + 1);
   std::int64_t count = 0;
-  for (std::size_t at = part.find(wanted); at != part.npos; at = part.find(wanted, at + wanted.size())) ++count;
+  for (std::size_t at = find_bytes(part, wanted); at != part.npos; at = find_bytes(part, wanted, at + wanted.size()))
+    ++count;
   return Value(count);
 }
 
@@ -116,7 +118,7 @@ Value replace_text(Interpreter& in, const Call& call) {
   const Value image = escapes ? make_derived(in.heap(), escape_html(to.bytes), to) : call.at(1);
   const Value replaced = replace_all(in, own(call), from, image.text(), call.integer(2, -1));
   if (!own(call).safe) return replaced;
-  TextBuilder built;
+  TextBuilder built(in.heap());
   built.append(replaced);
   return make_text(in.heap(), std::move(built), true);
 }
@@ -156,7 +158,7 @@ Value pad(Interpreter& in, const Call& call) {
                               : Where == Pad::center ? missing / 2 + (missing & width & 1)
                                                      : missing;
   const bool sign = Where == Pad::zeros && (text.bytes.starts_with('-') || text.bytes.starts_with('+'));
-  TextBuilder built;
+  TextBuilder built(in.heap());
   if (sign) built.append(text, {0, 1});
   for (std::int64_t i = 0; i < before; ++i) built.append(letter);
   built.append(text, {sign ? std::size_t{1} : 0, text.bytes.size()});
@@ -249,7 +251,7 @@ constexpr Builtin kTupleMethods[] = {
 };
 
 Value get(Interpreter& in, const Call& call) {
-  in.heap().step(call.self().dict().items.size() / 8);
+  step_lookup(in.heap(), call.self().dict(), call.at(0));
   const Value* found = call.self().dict().find(call.at(0));
   if (found != nullptr) return *found;
   return call.find(1) != nullptr ? *call.find(1) : Value();

@@ -98,7 +98,7 @@ Value float_arithmetic(Op op, double a, double b) {
 }
 
 Value add_texts(Heap& heap, const Text& a, const Text& b) {
-  TextBuilder built;
+  TextBuilder built(heap);
   const auto append = [&](const Text& text, const Text& other) {
     if (text.safe || !other.safe) return built.append(text);
     const Value escaped = make_derived(heap, escape_html(text.bytes), text);
@@ -123,7 +123,7 @@ Value repeat(Heap& heap, const Value& value, std::int64_t times) {
     raise_limit("more than ", heap.limits().memory, " bytes of memory");
   const Charge charge(heap, size * static_cast<std::size_t>(times));
   if (is_text) {
-    TextBuilder built;
+    TextBuilder built(heap);
     for (std::int64_t i = 0; i < times && size > 0; ++i) built.append(value.text());
     return make_text(heap, std::move(built), value.text().safe);
   }
@@ -178,7 +178,7 @@ Value slice_text(Heap& heap, const Text& text, const Bounds& bounds) {
   for (std::size_t at = 0; at < text.bytes.size(); at += point_bytes(static_cast<unsigned char>(text.bytes[at])))
     offsets.push_back(at);
   heap.step(offsets.size());
-  TextBuilder built;
+  TextBuilder built(heap);
   for (std::int64_t i = 0; i < bounds.count; ++i) {
     const std::size_t at = offsets[static_cast<std::size_t>(bounds.start + i * bounds.step)];
     built.append(text, {at, at + point_bytes(static_cast<unsigned char>(text.bytes[at]))});
@@ -231,7 +231,7 @@ Value take_index(Heap& heap, const Value& object, const Value& index, bool& foun
     if (index.is(Kind::sequence) || index.is(Kind::dict)) {
       if (!index.is_sequence(Sequence::tuple)) return {};  // unhashable: Python's TypeError is caught
     }
-    heap.step(object.dict().items.size() / 8);
+    step_lookup(heap, object.dict(), index);
     const Value* value = object.dict().find(index);
     found = value != nullptr;
     return found ? *value : Value();

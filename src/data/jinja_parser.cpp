@@ -6,7 +6,7 @@
 namespace ftlib::inline FTLIB_ABI::jinja {
 namespace {
 
-constexpr int kMaxLevel = 100;  // brackets, operators and blocks within each other
+constexpr int kMaxLevel = 200;  // brackets, operators and blocks within each other
 
 std::string describe(const Token& token) {
   switch (token.kind) {

@@ -9,7 +9,8 @@ namespace {
 /// "..." % values.
 class Percent {
  public:
-  Percent(Heap& heap, const Text& pattern, const Value& values) : heap_(heap), pattern_(pattern), values_(values) {
+  Percent(Heap& heap, const Text& pattern, const Value& values)
+      : heap_(heap), pattern_(pattern), values_(values), out_(heap) {
     tuple_ = values.is_sequence(Sequence::tuple);
   }
   Value operator()() {
@@ -79,7 +80,7 @@ class Percent {
     heap_.step(static_cast<std::size_t>(value.weight()));
     switch (spec.type) {
       case 's': {
-        TextBuilder built;
+        TextBuilder built(heap_);
         built.append(value);
         Value printed = make_text(heap_, std::move(built));
         const bool escapes = pattern_.safe && !(value.is(Kind::text) && value.text().safe);

@@ -8,6 +8,8 @@
 namespace ftlib::inline FTLIB_ABI::jinja {
 namespace {
 
+constexpr std::size_t kMaxRepr = std::size_t{64} << 20;
+
 void append_hex(char32_t point, std::string& out) {
   const int width = point < 0x100 ? 2 : point < 0x10000 ? 4 : 8;
   out += point < 0x100 ? "\\x" : point < 0x10000 ? "\\u" : "\\U";
@@ -66,6 +68,7 @@ std::string range_text(const Range& range) {
 }
 
 void append_repr(const Value& value, std::string& out) {
+  if (out.size() > kMaxRepr) raise_limit("a value prints as more than ", kMaxRepr, " bytes");
   switch (value.kind()) {
     case Kind::none: out += "None"; break;
     case Kind::undefined: out += "Undefined"; break;

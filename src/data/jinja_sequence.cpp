@@ -99,8 +99,8 @@ bool contains(Heap& heap, const Value& container, const Value& item) {
       if (item.is(Kind::undefined)) raise_undefined(item);
       if (!item.is(Kind::text)) raise("'in <string>' requires string as left operand, not ", item.type_name());
       heap.step_bytes(container.text().bytes.size());
-      return container.text().bytes.find(item.text().bytes) != std::string::npos;
-    case Kind::dict: heap.step(container.dict().items.size()); return container.dict().find(item) != nullptr;
+      return find_bytes(container.text().bytes, item.text().bytes) != std::string::npos;
+    case Kind::dict: step_lookup(heap, container.dict(), item); return container.dict().find(item) != nullptr;
     case Kind::range: heap.step(static_cast<std::size_t>(container.range().size()));
       return range_contains(container.range(), item);
     case Kind::sequence:
@@ -113,8 +113,13 @@ bool contains(Heap& heap, const Value& container, const Value& item) {
   }
 }
 
+void step_lookup(Heap& heap, const Dict& dict, const Value& key) {
+  heap.step(dict.items.size() * static_cast<std::size_t>(key.weight()) / 8 + 1);
+}
+
 Value put(Heap& heap, const Value& dict, const Value& key, Value value) {
   check_hashable(key);
+  step_lookup(heap, dict.dict(), key);
   auto items = dict.dict().items;
   const auto found = std::ranges::find_if(items, [&](const auto& item) { return equal(item.first, key); });
   if (found == items.end()) items.emplace_back(key, std::move(value));

@@ -2,6 +2,7 @@
 #include "data/jinja_text.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "data/jinja_unicode.h"
 #include "data/tokenizer_utf8.h"
@@ -124,12 +125,24 @@ Piece strip(std::string_view text, const std::string_view* chars, bool left, boo
   return piece;
 }
 
+std::size_t find_bytes(std::string_view text, std::string_view needle, std::size_t from) noexcept {
+  if (from > text.size()) return text.npos;
+  const void* found = ::memmem(text.data() + from, text.size() - from, needle.data(), needle.size());
+  return found == nullptr ? text.npos : static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
+
+std::size_t find_last_bytes(std::string_view text, std::string_view needle) {
+  const std::string mirrored(text.rbegin(), text.rend()), wanted(needle.rbegin(), needle.rend());
+  const std::size_t found = find_bytes(mirrored, wanted);
+  return found == text.npos ? found : text.size() - found - needle.size();
+}
+
 std::vector<Piece> split(std::string_view text, const std::string_view* separator, std::int64_t limit) {
   if (separator == nullptr) return split_spaces(text, limit);
   std::vector<Piece> pieces;
   std::size_t at = 0;
   while (limit < 0 || static_cast<std::int64_t>(pieces.size()) < limit) {
-    const std::size_t found = text.find(*separator, at);
+    const std::size_t found = find_bytes(text, *separator, at);
     if (found == text.npos) break;
     pieces.push_back({at, found});
     at = found + separator->size();
@@ -140,16 +153,10 @@ std::vector<Piece> split(std::string_view text, const std::string_view* separato
 
 std::vector<Piece> rsplit(std::string_view text, const std::string_view* separator, std::int64_t limit) {
   if (separator == nullptr) return rsplit_spaces(text, limit);
-  std::vector<Piece> pieces;
-  std::size_t end = text.size();
-  while (limit < 0 || static_cast<std::int64_t>(pieces.size()) < limit) {
-    if (end < separator->size()) break;
-    const std::size_t found = text.rfind(*separator, end - separator->size());
-    if (found == text.npos) break;
-    pieces.push_back({found + separator->size(), end});
-    end = found;
-  }
-  pieces.push_back({0, end});
+  const std::string mirrored(text.rbegin(), text.rend()), wanted(separator->rbegin(), separator->rend());
+  const std::string_view mirrored_separator = wanted;
+  std::vector<Piece> pieces = split(mirrored, &mirrored_separator, limit);
+  for (Piece& piece : pieces) piece = {text.size() - piece.end, text.size() - piece.begin};
   std::ranges::reverse(pieces);
   return pieces;
 }

@@ -28,6 +28,10 @@ bool is_space(char32_t point) noexcept;       ///< str.isspace, and \s of re
 bool is_line_break(char32_t point) noexcept;  ///< what str.splitlines breaks at
 bool is_printable(char32_t point);            ///< str.isprintable
 
+/// Where `needle` first begins at or after `from`, or last; npos where it does not. Linear in the text for any needle.
+std::size_t find_bytes(std::string_view text, std::string_view needle, std::size_t from = 0) noexcept;
+std::size_t find_last_bytes(std::string_view text, std::string_view needle);
+
 /// str.strip: without `chars` white space, else any code point of `chars`.
 Piece strip(std::string_view text, const std::string_view* chars, bool left, bool right) noexcept;
 /// str.split and str.rsplit; without `separator` runs of white space. `limit` < 0: no limit.

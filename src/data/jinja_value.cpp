@@ -172,6 +172,7 @@ void TextBuilder::mark(Piece piece) {
 
 void TextBuilder::append(const Text& text, Piece piece) {
   const std::size_t base = bytes.size();
+  check(piece.end - piece.begin);
   bytes.append(text.bytes, piece.begin, piece.end - piece.begin);
   for (const Piece& part : text.marks) {
     const std::size_t begin = std::max(part.begin, piece.begin), end = std::min(part.end, piece.end);
@@ -182,7 +183,7 @@ void TextBuilder::append(const Text& text, Piece piece) {
 void TextBuilder::append(const Value& value) {
   if (value.is(Kind::text)) return append(value.text());
   const std::size_t begin = bytes.size();
-  bytes += to_string(value);
+  append(std::string_view(to_string(value)));
   // A list or dict prints strings of the conversation in some quoted form: all of it counts as theirs.
   if (value.is(Kind::sequence) || value.is(Kind::dict)) mark({begin, bytes.size()});
 }
@@ -197,7 +198,7 @@ Value make_constant(std::string bytes) {
 Value make_text(Heap& heap, TextBuilder built, bool safe) {
   auto text = std::make_shared<Text>();
   text->charge = Charge(heap, sizeof(Text) + built.bytes.size() + built.marks.size() * sizeof(Piece));
-  heap.step_bytes(built.bytes.size());
+  heap.step(built.bytes.size() / 32 + 1);
   text->points = count_points(built.bytes);
   text->bytes = std::move(built.bytes);
   text->marks = std::move(built.marks);
@@ -236,6 +237,7 @@ namespace {
 /// Depth and weight of a container from those of its elements.
 class Measure {
  public:
+  explicit Measure(std::int64_t weight = 1) : weight_(std::min(kHeaviest, weight + 1)) {}
   void add(const Value& value) {
     depth_ = std::max(depth_, value.depth());
     weight_ = std::min(kHeaviest, weight_ + value.weight());
@@ -250,13 +252,13 @@ class Measure {
  private:
   static constexpr std::int64_t kHeaviest = std::int64_t{1} << 40;
   int depth_ = 0;
-  std::int64_t weight_ = 1;
+  std::int64_t weight_;
 };
 
 template <class Container>
 std::shared_ptr<Container> fill(Heap& heap, std::vector<Value> elements) {
   auto container = std::make_shared<Container>();
-  heap.step(elements.size());
+  heap.step(elements.size() + 1);
   container->charge = Charge(heap, sizeof(Container) + elements.size() * sizeof(Value));
   Measure measure;
   for (const Value& element : elements) measure.add(element);
@@ -279,9 +281,9 @@ Value make_iterator(Heap& heap, std::vector<Value> elements) {
 
 Value make_dict(Heap& heap, std::vector<std::pair<Value, Value>> items) {
   auto dict = std::make_shared<Dict>();
-  heap.step(items.size());
+  heap.step(items.size() + 1);
   dict->charge = Charge(heap, sizeof(Dict) + items.size() * 2 * sizeof(Value));
-  Measure measure;
+  Measure measure(static_cast<std::int64_t>(items.size() * items.size() / 8));  // comparing two looks for every key
   for (const auto& [key, value] : items) {
     measure.add(key);
     measure.add(value);

@@ -154,13 +154,25 @@ void check_hashable(const Value& value);
 /// Collects text and the marks that come with it.
 class TextBuilder {
  public:
-  void append(std::string_view literal) { bytes.append(literal); }
+  TextBuilder() = default;
+  /// Raises LIMIT beyond the heap's memory.
+  explicit TextBuilder(const Heap& heap) : limit_(static_cast<std::size_t>(heap.limits().memory)) {}
+  void append(std::string_view literal) {
+    check(literal.size());
+    bytes.append(literal);
+  }
   void append(const Text& text) { append(text, {0, text.bytes.size()}); }
   void append(const Text& text, Piece piece);
   void append(const Value& value);  ///< str(value)
   void mark(Piece piece);
   std::string bytes;
   std::vector<Piece> marks;
+
+ private:
+  void check(std::size_t more) const {
+    if (more > limit_ - bytes.size()) raise_limit("more than ", limit_, " bytes of memory");
+  }
+  std::size_t limit_ = std::string::npos;
 };
 
 Value make_constant(std::string bytes);  ///< a text of the template itself: counts against no run
@@ -176,6 +188,8 @@ Value make_list(Heap& heap, std::vector<Value> elements, Sequence::Flavour flavo
 Value make_dict(Heap& heap, std::vector<std::pair<Value, Value>> items);  ///< keys unique
 Value make_iterator(Heap& heap, std::vector<Value> elements);
 Value put(Heap& heap, const Value& dict, const Value& key, Value value);
+/// Counts the steps of looking for `key`: every key may have to be compared with it.
+void step_lookup(Heap& heap, const Dict& dict, const Value& key);
 
 /// The elements of an iterable; an iterator is consumed. Raises for what cannot be iterated.
 std::vector<Value> iterate(Heap& heap, const Value& value);

@@ -33,21 +33,22 @@ struct RenderedChat {
 /// Renders as transformers' apply_chat_template does: jinja2 3.1 in its immutable sandbox, trim_blocks, lstrip_blocks,
 /// loop controls, {% generation %}, and the names messages, tools (none), documents (none), add_generation_prompt,
 /// bos_token, eos_token, raise_exception, strftime_now, range, dict, namespace. No attribute of the host is reachable.
-/// Integers are 64-bit. Refused by name: include, import, extends, block, autoescape, recursive loops, the filters
-/// filesizeformat, pprint, random, striptags, urlencode, urlize, wordcount, wordwrap and xmlattr. Iterators that jinja2
-/// makes lazily (map, select, reject) are made at once: an element that raises does so even if nobody asks for it.
+/// Integers are 64-bit; rendering needs at most 512 KiB of stack. Refused by name: include, import, extends, block,
+/// autoescape, recursive loops, the filters filesizeformat, pprint, random, striptags, urlencode, urlize, wordcount,
+/// wordwrap and xmlattr. Iterators that jinja2 makes lazily (map, select, reject) are made at once: an element that
+/// raises does so even if nobody asks for it.
 class ChatTemplate {
  public:
   /// `name` (a path, "tokenizer.chat_template") begins every error. An empty token is one that the tokenizer lacks: its
   /// name is undefined in the template. Throws Error{invalid_file, SCHEMA} on a syntax error, with its line, LIMIT for
-  /// more than 1 MiB or blocks and brackets nested deeper than 100, UTF8; Error{unsupported} naming what is not
+  /// more than 256 KiB or blocks and brackets nested deeper than 100, UTF8; Error{unsupported} naming what is not
   /// offered.
   ChatTemplate(std::string_view text, std::string_view bos_token, std::string_view eos_token,
                std::string_view name = "chat template");
 
   /// Throws Error{invalid_argument} with the template's line where it raises (an unknown role, say) or where jinja2
-  /// would, and Error{invalid_file, LIMIT} beyond 20 million steps, 800 nested evaluations, 64 MiB of output or 256 MiB
-  /// of strings and lists alive. Both output and memory are larger for a conversation of more than 4 MiB.
+  /// would, and Error{invalid_file, LIMIT} beyond 800 nested evaluations, 20 million steps and 8 for each byte of the
+  /// conversation, 64 MiB of output (or 16 times the conversation) or 256 MiB of strings and lists (or 64 times).
   RenderedChat render(std::span<const Message> messages, const RenderOptions& options = {}) const;
 
   bool has_generation_blocks() const noexcept;
