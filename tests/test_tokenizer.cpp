@@ -33,7 +33,12 @@ Json patched(const Json& patch) {
       continue;
     }
     for (const auto& [field, setting] : value.as_object("model"))
-      if (field != "drop") model[field] = setting;
+      if (field != "drop" && field != "keep") model[field] = setting;
+    if (const Json* keep = value.find("keep")) {
+      Json::Array merges = model["merges"].as_array("");
+      merges.resize(static_cast<std::size_t>(keep->as_integer("")));
+      model["merges"] = merges;
+    }
   }
   const Json* drop = patch.find("model") == nullptr ? nullptr : patch.find("model")->find("drop");
   if (drop == nullptr) return json;

@@ -99,6 +99,7 @@ constexpr Refusal kRefusals[] = {
     {"added_tokens", R"([{"id":-1,"content":"<x>"}])", Reason::range, "$.added_tokens[0].id"},
     {"added_tokens", R"([{"id":600,"content":"<x>","single_word":true}])", Reason::unsupported, "single_word: got true"},
     {"added_tokens", R"([{"id":600,"content":"<x>","color":1}])", Reason::unsupported, R"("color" is not a field)"},
+    {"added_tokens", R"([{"id":130,"content":"\u00c3"}])", Reason::unsupported, "is also the token of byte 195"},
     {"normalizer", R"({"type":"NFKC"})", Reason::unsupported, R"($.normalizer.type: "NFKC", supported are null and "NFC")"},
     {"normalizer", R"({"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]})", Reason::unsupported,
      "$.normalizer.normalizers[1].type: \"Lowercase\""},
@@ -175,7 +176,8 @@ TEST_CASE("patterns that mean two things, or nothing, are refused with their byt
       {"\\pL", "a property is written"},  {"\\p{Alphabetic}", "pattern"}, {"\\p{L", "written"},        {"\\p{1}", "properties"},
       {"(?i:ss)", "plain"},     {"(?i:\\p{Lu})", "plain"},     {"(?i:é)", "ASCII"},          {"a*", "can match nothing"},
       {"(?=a)", "can match"},   {"\\u12", "hexadecimal"},      {"z{100000}", "pattern"},     {"(?:(?:(?:a{999}){999}){999})", "pattern"},
-      {"\\", "escapes"},        {"é)", "pattern"}};
+      {"\\", "escapes"},        {"é)", "pattern"},           {"a^*", "cannot be repeated"}, {"(?=a)?b", "be repeated"},
+      {"((a|$)b){2}", "be repeated"}};
   for (const auto& [pattern, says] : cases) {
     CAPTURE(pattern);
     check_refused([&, p = pattern] { load(split_by(p)); }, Reason::unsupported, says);

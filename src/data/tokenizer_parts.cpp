@@ -77,8 +77,18 @@ class Builder {
       const bool letters = bytes_of_letters(parts_.tokens[id], bytes);
       const bool literal = added[id] || !letters;  // added tokens stand for their own text, whatever its letters
       const std::string_view stands_for = literal ? parts_.tokens[id] : bytes;
-      impl_->vocabulary.add(stands_for, letters && id < parts_.mergeable_tokens && bytes == stands_for && !bytes.empty());
+      const bool one_meaning = letters && bytes == stands_for && !bytes.empty();
+      if (letters && !one_meaning && id < parts_.mergeable_tokens) check_shadowed(id, bytes);
+      impl_->vocabulary.add(stands_for, one_meaning && id < parts_.mergeable_tokens);
     }
+  }
+
+  /// An added token may be spelled like a byte's letter, as some files do for bytes that never occur in UTF-8.
+  void check_shadowed(std::size_t id, std::string_view bytes) const {
+    const auto byte = bytes.empty() ? 0xff : static_cast<unsigned char>(bytes.front());
+    const bool in_utf8 = byte < 0xf5 && byte != 0xc0 && byte != 0xc1;
+    FT_CHECK_FILE(bytes.size() > 1 || !in_utf8, unsupported, where(parts_.tokens_path, ": added token ", id, " \""),
+                  excerpt(parts_.tokens[id]), "\" is also the token of byte ", static_cast<int>(byte));
   }
 
   void add_merges() {
@@ -98,6 +108,10 @@ class Builder {
     const bool good = found != ids_.end() && static_cast<std::size_t>(found->second) < parts_.mergeable_tokens;
     FT_CHECK_FILE(good && !text.empty(), mismatch, where(parts_.merges_path, "[", rank, "]: \"", excerpt(text)),
                   "\" is no token of ", parts_.tokens_path);
+    std::string bytes;
+    const bool joins = bytes_of_letters(text, bytes) && impl_->vocabulary.bytes(found->second) == bytes;
+    FT_CHECK_FILE(joins, mismatch, where(parts_.merges_path, "[", rank, "]: \"", excerpt(text)),
+                  "\" is not spelled in byte-level letters, or is an added token's text");
     return found->second;
   }
 

@@ -3,6 +3,7 @@
 // spelling is refused or rewritten; the rest passes as it stands.
 #include <algorithm>
 #include <iterator>
+#include <vector>
 
 #include "data/tokenizer_pattern.h"
 #include "ftlib/io/json.h"
@@ -47,18 +48,42 @@ class Translator {
     switch (peek()) {
       case '\\': escape(false); return;
       case '[': return char_class();
-      case '(': return group();
+      case '(': return open_group();
+      case ')': return close_group();
       case '*': case '+': case '?': return repeat();
       case '{': return counted_repeat();
       case '}': case ']': out_ += '\\'; return copy(1);
-      case '^': out_ += "(?m:^)"; ++at_; return;  // Ruby's anchors are those of lines
-      case '$': out_ += "(?m:$)"; ++at_; return;
+      case '^': return anchor("(?m:^)");  // Ruby's anchors are those of lines
+      case '$': return anchor("(?m:$)");
       default: return copy(1);
     }
   }
 
-  void group() {
+  void anchor(std::string_view translated) {
+    out_ += translated;
+    ++at_;
+    refuse_repeat();
+    if (!empty_matches_.empty()) empty_matches_.back() = true;
+  }
+
+  void close_group() {
+    copy(1);
+    if (empty_matches_.empty()) return;  // PCRE2 names the error
+    const bool matches_empty = empty_matches_.back();
+    empty_matches_.pop_back();
+    if (matches_empty) refuse_repeat();
+    if (matches_empty && !empty_matches_.empty()) empty_matches_.back() = true;
+  }
+
+  /// The two leave a loop that has matched nothing in different ways.
+  void refuse_repeat() const {
+    const bool repeated = peek() == '*' || peek() == '+' || peek() == '?' || peek() == '{';
+    if (repeated) refuse(at_, "an anchor or lookahead cannot be repeated, nor a group with one");
+  }
+
+  void open_group() {
     const std::string_view rest = text_.substr(at_);
+    empty_matches_.push_back(rest.starts_with("(?=") || rest.starts_with("(?!"));
     if (!rest.starts_with("(?")) {
       out_ += "(?:";
       ++at_;
@@ -167,6 +192,7 @@ class Translator {
   std::string_view text_, what_;
   std::string out_;
   std::size_t at_ = 0;
+  std::vector<bool> empty_matches_;  // of the groups that are open: whether an anchor or lookahead is inside
 };
 
 }  // namespace

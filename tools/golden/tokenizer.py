@@ -54,7 +54,7 @@ WORDS = {  # kind: (longest repeat, pieces)
                   "\u212b", "\u2126", "\u0958", "\u0915\u093f", "\u0e33", "\u0f73", "\ufb1d", "\u1e9b\u0323", "A\u030a"]),
     "special": (2, ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>",
                     "<repo_name>", "<file_sep>", "<|im_end", "|im_start|>", "<|", "|>", "<|IM_END|>", "<", "<s>", "<tool>",
-                    "<t", "<tool>x", "[PAD151646]", "<strip>", " <strip> ", "<after>"]),
+                    "<t", "<tool>x", "[PAD151646]", "<strip>", " <strip> ", "<after>", "[[<tool>]]", "\u00f8\u00e9"]),
     "roles": (1, ["<|im_start|>user\n", "<|im_end|>\n", "<|im_start|>assistant\n", "system\n"]),
 }
 BLOCKS = {  # kind: (longest repeat, ranges of code points)
@@ -182,7 +182,8 @@ def variants(base):
     count = len(base["model"]["vocab"]) + 2
     flags = base["added_tokens"] + [added(count, "<strip>", lstrip=True, rstrip=True, special=True),
                                     added(count + 1, "<after>", normalized=True), added(count + 2, "A\u030a", normalized=True),
-                                    added(count + 3, "\u212b"), added(count + 4, "<tool>x", special=True)]
+                                    added(count + 3, "\u212b"), added(count + 4, "<tool>x", special=True),
+                                    added(count + 5, "[[<tool>]]", special=True), added(count + 6, "\u00f8\u00e9")]
     nfc = {"type": "NFC"}
     return {
         "as trained": {},
@@ -190,7 +191,7 @@ def variants(base):
         "runs of digits": {"pre_tokenizer": sequence({"type": "Digits", "individual_digits": False}, byte_level(False))},
         "one word": {"pre_tokenizer": byte_level(False)},
         "prefix blank": {"pre_tokenizer": byte_level(True, True)},
-        "llama 3": {"pre_tokenizer": sequence(split(LLAMA3), byte_level(False)), "model": {"ignore_merges": True}},
+        "llama 3": {"pre_tokenizer": sequence(split(LLAMA3), byte_level(False)), "model": {"ignore_merges": True, "keep": 150}},
         "qwen 2": {"pre_tokenizer": sequence(split(QWEN2), byte_level(False)), "normalizer": nfc},
         "gpt 4o": {"pre_tokenizer": sequence(split(GPT4O), byte_level(False))},
         "deepseek": {"pre_tokenizer": sequence(*map(split, DEEPSEEK), {"type": "Digits", "individual_digits": True},
@@ -206,12 +207,13 @@ def variants(base):
 
 
 def patched(base, patch):
-    """`drop` takes tokens (and the merges that need them) out and closes the gaps in the ids."""
+    """`drop` takes tokens (and the merges that need them) out and closes the gaps in the ids; `keep` keeps that many merges."""
     patch, result = copy.deepcopy(patch), copy.deepcopy(base)
     model = patch.pop("model", {})
-    drop = set(model.pop("drop", []))
+    drop, keep = set(model.pop("drop", [])), model.pop("keep", None)
     result.update(patch)
     result["model"].update(model)
+    result["model"]["merges"] = result["model"]["merges"][:keep]
     if drop:
         kept = [t for t, _ in sorted(base["model"]["vocab"].items(), key=lambda item: item[1]) if not drop & set(t)]
         result["model"]["vocab"] = {t: i for i, t in enumerate(kept)}
