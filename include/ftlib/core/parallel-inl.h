@@ -83,16 +83,20 @@ class Pool {
       for (std::int64_t chunk = 0; chunk < chunks; ++chunk) body(context, chunk);
       return;
     }
-    if (owner_.load(std::memory_order_relaxed) != 0 && owner_.load(std::memory_order_relaxed) != getpid())
-      throw Error(Status::unsupported,
-                  "[parallel_for] this process was forked after ftlib started its threads; start workers by exec (in "
-                  "Python: multiprocessing's spawn)");
+    check_process();
     Region region{body, context, chunks, wanted};
     publish(region, wanted);
     inside() = true;
     region.work();
     inside() = false;
     retire(region);
+  }
+
+  void check_process() const {
+    const pid_t owner = limit() > 1 ? owner_.load(std::memory_order_relaxed) : 0;
+    FT_CHECK(owner == 0 || owner == getpid(), unsupported,
+             "[parallel_for] this process was forked after ftlib started its threads; start workers by exec (in Python: "
+             "multiprocessing's spawn)");
   }
 
   void shutdown() {
@@ -117,11 +121,20 @@ class Pool {
     return value;
   }
 
+  /// Where the system gives no more threads, those that are there do the same work.
+  void add_workers(int wanted) noexcept {
+    try {
+      while (static_cast<int>(workers_.size()) < wanted) workers_.emplace_back([this] { serve(); });
+    } catch (const std::exception&) {
+      return;
+    }
+  }
+
   void publish(Region& region, int wanted) {
     {
       const std::lock_guard lock(mutex_);
       owner_.store(getpid(), std::memory_order_relaxed);
-      while (static_cast<int>(workers_.size()) < wanted) workers_.emplace_back([this] { serve(); });
+      add_workers(wanted);
       region.following = regions_;
       regions_ = &region;
       version_.fetch_add(1, std::memory_order_release);
@@ -203,6 +216,8 @@ class Pool {
 FTLIB_INLINE void parallel_for(std::int64_t chunks, void (*body)(void*, std::int64_t), void* context) {
   if (chunks > 0) Pool::instance().run(chunks, body, context);
 }
+
+FTLIB_INLINE void check_process() { Pool::instance().check_process(); }
 
 }  // namespace detail
 

@@ -21,6 +21,9 @@ void shutdown();
 
 namespace detail {
 void parallel_for(std::int64_t chunks, void (*body)(void*, std::int64_t), void* context);
+
+/// Throws what parallel_for would throw: for callers whose code after it is noexcept.
+void check_process();
 }
 
 /// Calls body(chunk) once for every chunk in [0, chunks), in any order, on any thread; returns when all are done.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "ftlib/core/error.h"
+#include "ftlib/core/parallel.h"
 namespace ftlib::inline FTLIB_ABI {
 
 struct MatmulArgs;
@@ -70,6 +71,7 @@ void note_backend(std::string_view op, std::string_view backend) noexcept;
 /// Runs `op` on the first active backend that takes it.
 template <class Args>
 void run(std::string_view name, Status (*KernelTable::*op)(const Args&) noexcept, const Args& args) {
+  check_process();
   for (const KernelTable* backend : active_backends()) {
     const auto kernel = backend->*op;
     if (kernel == nullptr) continue;
