@@ -180,31 +180,40 @@ TEST_CASE("NaN and infinity stay in their own segment and do not stop the others
 }
 
 TEST_CASE("generation over a cache gives what the whole sequence gives") {
-  // Three sequences in a cache with gaps of NaN; the last 1, 5 and 70 of their tokens are asked for.
-  const Problem whole{{6, 2, 64, {150, 5, 70}}};
-  const std::vector<std::int32_t> asked = {1, 5, 70}, q_offsets = offsets_of(asked), kv_begin = {300, 10, 100};
-  for (const DType dtype : {DType::f32, DType::bf16})
-    oracle::for_each_backend([&](const KernelTable& backend) {
-      CAPTURE(backend.name);
-      const Doubles q = whole.q(dtype).doubles(), k = whole.k(dtype).doubles(), v = whole.v(dtype).doubles();
-      Doubles cache_k(500 * 128, NAN), cache_v = cache_k, last_q, want;
-      const Doubles full = whole.forward(q, k, v)[0];
-      for (std::size_t s = 0; s < 3; ++s) {
-        const std::int64_t begin = whole.offsets[s], end = whole.offsets[s + 1], row = 6 * 64;
-        std::copy(k.begin() + begin * 128, k.begin() + end * 128, cache_k.begin() + kv_begin[s] * 128);
-        std::copy(v.begin() + begin * 128, v.begin() + end * 128, cache_v.begin() + kv_begin[s] * 128);
-        last_q.insert(last_q.end(), q.begin() + (end - asked[s]) * row, q.begin() + end * row);
-        want.insert(want.end(), full.begin() + (end - asked[s]) * row, full.begin() + end * row);
-      }
-      AttentionArgs args;
-      Values q_in(dtype, last_q), k_in(dtype, cache_k), v_in(dtype, cache_v), y = Values::filled(dtype, 76 * 6 * 64);
-      args.q = q_in.heads(6, 64), args.k = k_in.heads(2, 64), args.v = v_in.heads(2, 64), args.y = y.heads(6, 64);
-      args.segments.q_offsets = q_offsets.data(), args.segments.count = 3;
-      args.segments.kv_begin = kv_begin.data(), args.segments.kv_length = whole.c.lengths.data();
-      args.scale = whole.scale;
-      attention(args);
-      CHECK(oracle::relative_error(y.doubles(), want) < oracle::tolerance(dtype));
-    });
+  // Few long sequences, then many that ask for one to three tokens: each takes its own way through the heads.
+  std::vector<std::int32_t> few = {150, 5, 70}, many, few_asked = {1, 5, 70}, many_asked;
+  for (std::int32_t s = 0; s < 20; ++s) many.push_back(3 + s * 37 % 140), many_asked.push_back(1 + s % 3);
+  for (const auto& [lengths, asked] : {std::pair{few, few_asked}, std::pair{many, many_asked}}) {
+    const Problem whole{{6, 2, 64, lengths}};
+    const std::vector<std::int32_t> q_offsets = offsets_of(asked);
+    std::vector<std::int32_t> kv_begin;  // from the end of the cache to its start, with a row of NaN between
+    for (std::size_t s = 0; s < lengths.size(); ++s)
+      kv_begin.push_back(static_cast<std::int32_t>(whole.tokens - whole.offsets[s + 1] + static_cast<std::int32_t>(lengths.size() - s)));
+    const auto cache_rows = whole.tokens + static_cast<std::int64_t>(lengths.size()) + 1;
+    for (const DType dtype : {DType::f32, DType::bf16})
+      oracle::for_each_backend([&](const KernelTable& backend) {
+        CAPTURE(backend.name);
+        const Doubles q = whole.q(dtype).doubles(), k = whole.k(dtype).doubles(), v = whole.v(dtype).doubles();
+        Doubles cache_k(static_cast<std::size_t>(cache_rows * 128), NAN), cache_v = cache_k, last_q, want;
+        const Doubles full = whole.forward(q, k, v)[0];
+        for (std::size_t s = 0; s < lengths.size(); ++s) {
+          const std::int64_t begin = whole.offsets[s], end = whole.offsets[s + 1], row = 6 * 64;
+          std::copy(k.begin() + begin * 128, k.begin() + end * 128, cache_k.begin() + kv_begin[s] * 128);
+          std::copy(v.begin() + begin * 128, v.begin() + end * 128, cache_v.begin() + kv_begin[s] * 128);
+          last_q.insert(last_q.end(), q.begin() + (end - asked[s]) * row, q.begin() + end * row);
+          want.insert(want.end(), full.begin() + (end - asked[s]) * row, full.begin() + end * row);
+        }
+        AttentionArgs args;
+        Values q_in(dtype, last_q), k_in(dtype, cache_k), v_in(dtype, cache_v);
+        Values y = Values::filled(dtype, static_cast<std::int64_t>(last_q.size()));
+        args.q = q_in.heads(6, 64), args.k = k_in.heads(2, 64), args.v = v_in.heads(2, 64), args.y = y.heads(6, 64);
+        args.segments.q_offsets = q_offsets.data(), args.segments.count = static_cast<std::int64_t>(asked.size());
+        args.segments.kv_begin = kv_begin.data(), args.segments.kv_length = lengths.data();
+        args.scale = whole.scale;
+        attention(args);
+        CHECK(oracle::relative_error(y.doubles(), want) < oracle::tolerance(dtype));
+      });
+  }
 }
 
 TEST_CASE("heads may be columns of one wide matrix") {

@@ -195,7 +195,7 @@ TEST_CASE("convert rounds once to nearest even on every backend and strides over
 }
 
 TEST_CASE("convert keeps NaN, infinity and signed zero") {
-  const Doubles odd = {NAN, INFINITY, -INFINITY, -0.0, 1e-41, 3.3961776e38, -NAN, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+  const Doubles odd = {NAN, INFINITY, -INFINITY, -0.0, 1e-41, 3.3961776e38, -NAN, 1e-39, 2, 3, 4, 5, 6, 7, 8, 9, 10};
   oracle::for_each_backend([&](const KernelTable&) {
     Values x(DType::f32, odd), y = Values::filled(DType::bf16, 17, 0);
     convert({x.vector(), y.vector()});

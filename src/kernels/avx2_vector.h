@@ -62,6 +62,7 @@ struct Avx2Vector {
   FT_ALWAYS_INLINE friend Avx2Vector fma(Avx2Vector a, Avx2Vector b, Avx2Vector c) noexcept {
     return {_mm256_fmadd_ps(a.v, b.v, c.v)};
   }
+  FT_ALWAYS_INLINE Avx2Vector reciprocal() const noexcept { return set(1) / *this; }
   FT_ALWAYS_INLINE friend Avx2Vector max(Avx2Vector a, Avx2Vector b) noexcept { return {_mm256_max_ps(a.v, b.v)}; }
   FT_ALWAYS_INLINE friend Avx2Vector min(Avx2Vector a, Avx2Vector b) noexcept { return {_mm256_min_ps(a.v, b.v)}; }
   FT_ALWAYS_INLINE friend Avx2Vector if_less(Avx2Vector x, Avx2Vector limit, Avx2Vector replacement,

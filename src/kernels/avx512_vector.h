@@ -21,8 +21,12 @@ struct Avx512Vector {
   FT_ALWAYS_INLINE static __m512 widen(__m256i half) noexcept {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
   }
-  /// To nearest even, subnormals kept, NaN quiet: what vcvtneps2bf16 does but for subnormals.
+  /// To nearest even, NaN quiet. The conversion of the machine is that but for subnormals, which it takes as zeros.
   FT_ALWAYS_INLINE __m256i half() const noexcept {
+    if (_mm512_fpclass_ps_mask(v, 0x20) == 0) [[likely]] return (__m256i)_mm512_cvtneps_pbh(v);
+    return half_of_any();
+  }
+  FT_ALWAYS_INLINE __m256i half_of_any() const noexcept {
     const __m512i bits = _mm512_castps_si512(v), high = _mm512_srli_epi32(bits, 16);
     const __m512i even = _mm512_and_si512(high, _mm512_set1_epi32(1));
     const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), even);
@@ -60,6 +64,11 @@ struct Avx512Vector {
   FT_ALWAYS_INLINE friend Avx512Vector operator/(Avx512Vector a, Avx512Vector b) noexcept { return {_mm512_div_ps(a.v, b.v)}; }
   FT_ALWAYS_INLINE friend Avx512Vector fma(Avx512Vector a, Avx512Vector b, Avx512Vector c) noexcept {
     return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+  }
+  /// 14 bits by the machine, doubled by one step of Newton's: a third of a division's time.
+  FT_ALWAYS_INLINE Avx512Vector reciprocal() const noexcept {
+    const Avx512Vector guess{_mm512_rcp14_ps(v)};
+    return fma(guess, {_mm512_fnmadd_ps(v, guess.v, _mm512_set1_ps(1))}, guess);
   }
   FT_ALWAYS_INLINE friend Avx512Vector max(Avx512Vector a, Avx512Vector b) noexcept { return {_mm512_max_ps(a.v, b.v)}; }
   FT_ALWAYS_INLINE friend Avx512Vector min(Avx512Vector a, Avx512Vector b) noexcept { return {_mm512_min_ps(a.v, b.v)}; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ftlib/ops/kernels/convert.h"
 #include "ftlib/ops/kernels/cross_entropy.h"
+#include "ftlib/ops/kernels/dropout.h"
 #include "ftlib/ops/kernels/embedding.h"
 #include "ftlib/ops/kernels/rms_norm.h"
 #include "ftlib/ops/kernels/rope.h"
@@ -31,6 +32,7 @@ constexpr KernelTable kTable{
     .swiglu_backward = swiglu_backward<V>,
     .embedding = embedding<V>,
     .cross_entropy = cross_entropy<V>,
+    .dropout = dropout<V>,
     .convert = convert<V>,
     .nf4_quantize = avx512_nf4_quantize,
 };

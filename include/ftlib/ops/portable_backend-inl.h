@@ -34,7 +34,7 @@ FTLIB_INLINE const KernelTable& portable_backend() noexcept {
       .swiglu_backward = kernels::swiglu_backward<V>,
       .embedding = kernels::embedding<V>,
       .cross_entropy = kernels::cross_entropy<V>,
-      .dropout = kernels::dropout,
+      .dropout = kernels::dropout<V>,
       .convert = kernels::convert<V>,
       .nf4_quantize = kernels::nf4_quantize<V>,
   };

@@ -108,13 +108,23 @@ class CodeFinder {
 inline void decode_moments(const std::uint8_t* codes, float absmax, const float* map, std::int64_t n, float* out) noexcept {
   for (std::int64_t i = 0; i < n; ++i) out[i] = map[codes[i]] * absmax;
 }
-inline void encode_moments(const float* values, const CodeFinder& find, std::int64_t n, std::uint8_t* codes,
+/// Divides `values` by their largest magnitude on the way.
+inline void encode_moments(float* values, const CodeFinder& find, std::int64_t n, std::uint8_t* codes,
                            float* absmax) noexcept {
-  float most = 0;
-  for (std::int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(values[i]));
-  *absmax = most;
-  const float divisor = most > 0 ? most : 1;
-  for (std::int64_t i = 0; i < n; ++i) codes[i] = find(values[i] / divisor);
+  using V = kernels::PortableVector;
+  const V most = kernels::reduce<V>(
+      n, V::set(0),
+      [&](std::int64_t i, auto... part) {
+        const V x = V::load(values + i, part...);
+        return max(x, V::set(0) - x);
+      },
+      [](V a, V b) { return max(a, b); });
+  *absmax = most.highest();
+  const V divisor = V::set(*absmax > 0 ? *absmax : 1);
+  kernels::each<V>(n, [&](std::int64_t i, auto... part) {
+    (V::load(values + i, part...) / divisor).store(values + i, part...);
+  });
+  for (std::int64_t i = 0; i < n; ++i) codes[i] = find(values[i]);
 }
 
 inline double sum_of_squares(const float* x, std::int64_t n) noexcept {

@@ -11,26 +11,35 @@
 namespace ftlib::inline FTLIB_ABI {
 namespace kernels {
 
-/// What one thread needs for one block of queries.
+/// What one thread needs for one block of queries on `heads` key/value heads.
 template <class Tile>
 struct AttentionScratch {
   using Unit = typename Tile::Unit;
-  Unit *q, *k, *v, *p;                  ///< rows, transposed keys, joined values, weights of one tile of rows
-  float *scores, *out, *highest, *sum;  ///< one tile of rows; all rows; per row; per row kLanes partial sums
-  std::int64_t bytes;
+  Unit *k, *v, *p;               ///< transposed keys, joined values, weights of one tile of rows
+  float* scores;                 ///< one tile of rows
+  Unit* q;                       ///< rows of all heads, as are the following
+  float *out, *highest, *sum;    ///< sum: kLanes partial sums a row
+  std::int64_t rows, bytes;
 
-  AttentionScratch(void* memory, std::int64_t rows, const HeadSizes<Tile>& head) noexcept {
+  AttentionScratch(void* memory, std::int64_t rows_of_head, std::int64_t heads, const HeadSizes<Tile>& head) noexcept
+      : rows(rows_of_head) {
     using V = typename Tile::Vector;
     Carver carver(memory);
-    q = carver.take<Unit>(rows * head.units);
     k = carver.take<Unit>(head.units * kKeyBlock);
     v = carver.take<Unit>(kKeyBlock / Tile::kPair * head.columns);
     p = carver.take<Unit>(V::kTileRows * kKeyBlock);
     scores = carver.take<float>(V::kTileRows * kKeyBlock);
-    out = carver.take<float>(rows * head.columns);
-    highest = carver.take<float>(rows);
-    sum = carver.take<float>(rows * V::kLanes);
+    q = carver.take<Unit>(heads * rows * head.units);
+    out = carver.take<float>(heads * rows * head.columns);
+    highest = carver.take<float>(heads * rows);
+    sum = carver.take<float>(heads * rows * V::kLanes);
     bytes = carver.used();
+  }
+  AttentionScratch of_head(std::int64_t n, const HeadSizes<Tile>& head) const noexcept {
+    AttentionScratch one = *this;
+    one.q += n * rows * head.units, one.out += n * rows * head.columns;
+    one.highest += n * rows, one.sum += n * rows * Tile::Vector::kLanes;
+    return one;
   }
 };
 
@@ -109,27 +118,37 @@ FT_ALWAYS_INLINE void attend_rows(const AttentionBlock& block, std::int64_t row,
 }
 
 template <class Tile, class S>
-void attend_block(const AttentionArgs& args, const AttentionBlock& block, const HeadSizes<Tile>& head,
-                  const AttentionScratch<Tile>& s) noexcept {
-  using V = typename Tile::Vector;
-  const auto q = heads_of<S>(args.q), k = heads_of<S>(args.k), v = heads_of<S>(args.v);
-  const auto y = heads_of<S>(args.y);
+FT_ALWAYS_INLINE void begin_block(const AttentionArgs& args, const AttentionBlock& block, const HeadSizes<Tile>& head,
+                                  const AttentionScratch<Tile>& s) noexcept {
+  const auto q = heads_of<S>(args.q);
   const std::int64_t rows = block.rows();
   fill_rows<Tile>([&](std::int64_t r) { return q(block.token(r), block.head(r)); }, rows, head, s.q);
   for (std::int64_t i = 0; i < rows * head.columns; ++i) s.out[i] = 0;
-  for (std::int64_t i = 0; i < rows * V::kLanes; ++i) s.sum[i] = 0;
+  for (std::int64_t i = 0; i < rows * Tile::Vector::kLanes; ++i) s.sum[i] = 0;
   for (std::int64_t r = 0; r < rows; ++r) s.highest[r] = -std::numeric_limits<float>::infinity();
-  const std::int64_t keys = block.visible(rows - 1);
-  for (std::int64_t key = 0; key < keys; key += kKeyBlock) {
-    const std::int64_t count = keys - key < kKeyBlock ? keys - key : kKeyBlock;
-    const std::int64_t first = block.span.kv + key;
-    fill_transposed<Tile>([&](std::int64_t n) { return k(first + n, block.kv_head); }, count, head, s.k);
-    fill_joined<Tile>([&](std::int64_t n) { return n < count ? v(first + n, block.kv_head) : nullptr; }, kKeyBlock, head,
-                      s.v);
-    for (std::int64_t row = 0; row < rows; row += V::kTileRows)
-      attend_rows<Tile>(block, row, rows - row < V::kTileRows ? rows - row : V::kTileRows, key, args.scale, head, s);
-  }
-  for (std::int64_t r = 0; r < rows; ++r) {
+}
+
+/// The block against `count` keys from `key` on.
+template <class Tile, class S>
+FT_ALWAYS_INLINE void attend_keys(const AttentionArgs& args, const AttentionBlock& block, std::int64_t key,
+                                  std::int64_t count, const HeadSizes<Tile>& head,
+                                  const AttentionScratch<Tile>& s) noexcept {
+  using V = typename Tile::Vector;
+  const auto k = heads_of<S>(args.k), v = heads_of<S>(args.v);
+  const std::int64_t first = block.span.kv + key, rows = block.rows();
+  fill_transposed<Tile>([&](std::int64_t n) { return k(first + n, block.kv_head); }, count, head, s.k);
+  fill_joined<Tile>([&](std::int64_t n) { return n < count ? v(first + n, block.kv_head) : nullptr; }, kKeyBlock, head,
+                    s.v);
+  for (std::int64_t row = 0; row < rows; row += V::kTileRows)
+    attend_rows<Tile>(block, row, rows - row < V::kTileRows ? rows - row : V::kTileRows, key, args.scale, head, s);
+}
+
+template <class Tile, class S>
+FT_ALWAYS_INLINE void finish_block(const AttentionArgs& args, const AttentionBlock& block, const HeadSizes<Tile>& head,
+                                   const AttentionScratch<Tile>& s) noexcept {
+  using V = typename Tile::Vector;
+  const auto y = heads_of<S>(args.y);
+  for (std::int64_t r = 0; r < block.rows(); ++r) {
     const float sum = V::load(s.sum + r * V::kLanes).sum();
     each<V>(head.dim, [&, out = s.out + r * head.columns, to = y(block.token(r), block.head(r))](std::int64_t e,
                                                                                                 auto... part) {
@@ -139,7 +158,27 @@ void attend_block(const AttentionArgs& args, const AttentionBlock& block, const 
   }
 }
 
-/// Calls body(segment, block) for chunk `chunk` of all (segment, block of positions, key/value head), or nothing.
+/// One block of positions on `heads` key/value heads from block.kv_head on.
+template <class Tile, class S>
+void attend_block(const AttentionArgs& args, AttentionBlock block, std::int64_t heads, const HeadSizes<Tile>& head,
+                  const AttentionScratch<Tile>& s) noexcept {
+  const std::int64_t keys = block.visible(block.rows() - 1), first_head = block.kv_head;
+  const auto each_head = [&](auto&& body) {
+    for (std::int64_t n = 0; n < heads; ++n) block.kv_head = first_head + n, body(s.of_head(n, head));
+  };
+  each_head([&](const AttentionScratch<Tile>& one) { begin_block<Tile, S>(args, block, head, one); });
+  for (std::int64_t key = 0; key < keys; key += kKeyBlock) {
+    const std::int64_t count = keys - key < kKeyBlock ? keys - key : kKeyBlock;
+    if (heads > 1) {
+      touch_rows(heads_of<S>(args.k), block.span.kv + key, count, first_head, heads, head.dim);
+      touch_rows(heads_of<S>(args.v), block.span.kv + key, count, first_head, heads, head.dim);
+    }
+    each_head([&](const AttentionScratch<Tile>& one) { attend_keys<Tile, S>(args, block, key, count, head, one); });
+  }
+  each_head([&](const AttentionScratch<Tile>& one) { finish_block<Tile, S>(args, block, head, one); });
+}
+
+/// Blocks of positions in all segments.
 inline std::int64_t attention_blocks(const AttentionSegments& segments, std::int64_t positions) noexcept {
   std::int64_t blocks = 0;
   for (std::int64_t s = 0; s < segments.count; ++s)
@@ -162,18 +201,27 @@ inline AttentionBlock attention_block(const AttentionSegments& segments, std::in
   return {span, first, rest < positions ? rest : positions, kv_head, group};
 }
 
+/// Heads that one chunk takes: one, but all where many sequences ask for a token or few each, as generation does. Then
+/// reading the cache is the cost, and the heads of a token lie side by side. The bits are the same.
+inline std::int64_t heads_per_chunk(const AttentionArgs& args) noexcept {
+  constexpr std::int64_t kManySegments = 16, kFewTokens = 4;
+  const std::int64_t segments = args.segments.count;
+  return segments >= kManySegments && args.q.shape[0] <= kFewTokens * segments ? args.k.shape[1] : 1;
+}
+
 template <class Tile, class S>
 Status attention_with(const AttentionArgs& args) noexcept {
   const std::int64_t kv_heads = args.k.shape[1], group = args.q.shape[1] / kv_heads;
   const std::int64_t positions = query_block(group), blocks = attention_blocks(args.segments, positions);
+  const std::int64_t heads = heads_per_chunk(args), groups = kv_heads / heads;
   const HeadSizes<Tile> head(args.q.shape[2]);
   std::atomic<bool> out_of_memory{false};
-  parallel_for(blocks * kv_heads, [&](std::int64_t chunk) {
+  parallel_for(blocks * groups, [&](std::int64_t chunk) {
     const AttentionBlock block =
-        attention_block(args.segments, positions, chunk / kv_heads, chunk % kv_heads, group);
-    void* memory = scratch(AttentionScratch<Tile>(nullptr, block.rows(), head).bytes);
+        attention_block(args.segments, positions, chunk / groups, chunk % groups * heads, group);
+    void* memory = scratch(AttentionScratch<Tile>(nullptr, block.rows(), heads, head).bytes);
     if (memory == nullptr) return out_of_memory.store(true, std::memory_order_relaxed);
-    attend_block<Tile, S>(args, block, head, AttentionScratch<Tile>(memory, block.rows(), head));
+    attend_block<Tile, S>(args, block, heads, head, AttentionScratch<Tile>(memory, block.rows(), heads, head));
   });
   return out_of_memory.load() ? Status::out_of_memory : Status::ok;
 }

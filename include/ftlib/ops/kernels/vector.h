@@ -3,6 +3,9 @@
 // AVX2 and AVX-512, so every elementwise kernel exists once.
 #pragma once
 #include <cstring>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "ftlib/core/half.h"
 
@@ -103,10 +106,23 @@ struct CompilerVector {
   FT_ALWAYS_INLINE friend CompilerVector min(CompilerVector a, CompilerVector b) noexcept {
     return {a.v < b.v ? a.v : b.v};
   }
+  /// 1 / x to 2 units in the last place, x at most 2^127.
+  FT_ALWAYS_INLINE CompilerVector reciprocal() const noexcept { return {1.0f / v}; }
   FT_ALWAYS_INLINE CompilerVector root() const noexcept {
+#if defined(__SSE2__)
+    CompilerVector x;
+    for (int i = 0; i < Lanes; i += 4) {  // a loop over sqrtf would test every lane for errno's sake
+      __m128 quarter;
+      std::memcpy(&quarter, reinterpret_cast<const char*>(&v) + i * 4, sizeof quarter);
+      quarter = _mm_sqrt_ps(quarter);
+      std::memcpy(reinterpret_cast<char*>(&x.v) + i * 4, &quarter, sizeof quarter);
+    }
+    return x;
+#else
     CompilerVector x;
     for (int i = 0; i < Lanes; ++i) x.v[i] = __builtin_sqrtf(v[i]);
     return x;
+#endif
   }
   /// x < limit ? replacement : value
   FT_ALWAYS_INLINE friend CompilerVector if_less(CompilerVector x, CompilerVector limit, CompilerVector replacement,

@@ -73,7 +73,7 @@ FT_ALWAYS_INLINE V exp(V x) noexcept {
 
 /// 1 / (1 + e^-x)
 template <class V>
-FT_ALWAYS_INLINE V sigmoid(V x) noexcept { return V::set(1) / (V::set(1) + exp(V::set(0) - x)); }
+FT_ALWAYS_INLINE V sigmoid(V x) noexcept { return (V::set(1) + exp(V::set(0) - x)).reciprocal(); }
 
 }  // namespace kernels
 }  // namespace ftlib
