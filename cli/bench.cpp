@@ -20,7 +20,7 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct BenchArguments {
   ModelOptions model;
   std::int64_t tokens = 2048, length = 512, rank = 16, supervised = 1, repeats = 5, new_tokens = 128, prompts = 1;
   bool json = false;
@@ -42,7 +42,7 @@ double median_seconds(std::int64_t repeats, Body&& body) {
   return seconds[seconds.size() / 2];
 }
 
-void report(const Options& o, Json json) {
+void report(const BenchArguments& o, Json json) {
   if (o.json) return print_json(json);
   std::string line;
   for (const auto& [key, value] : json.as_object("bench")) {
@@ -69,7 +69,7 @@ std::int64_t peak_rss_bytes() {
   return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
-int bench_peak(const Options& o) {
+int bench_peak(const BenchArguments& o) {
   o.model.apply_threads();
   for (const DType compute : {DType::f32, DType::bf16}) {
     if (compute == DType::bf16 && default_compute() != DType::bf16) continue;
@@ -82,7 +82,7 @@ int bench_peak(const Options& o) {
 }
 
 /// The linears of layer 0 of the model, forward and backward, on random rows.
-int bench_gemm(const Options& o) {
+int bench_gemm(const BenchArguments& o) {
   o.model.apply_threads();
   const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
   const double peak = peak_flops(model.compute());
@@ -108,7 +108,7 @@ int bench_gemm(const Options& o) {
 }
 
 /// Segments of `length` random tokens that make up one batch.
-std::vector<Example> random_examples(const Options& o, std::int64_t vocab_size) {
+std::vector<Example> random_examples(const BenchArguments& o, std::int64_t vocab_size) {
   Random random(1);
   std::vector<Example> examples;
   for (std::int64_t at = 0; at + o.length <= o.tokens; at += o.length) {
@@ -123,7 +123,7 @@ std::vector<Example> random_examples(const Options& o, std::int64_t vocab_size) 
   return examples;
 }
 
-int bench_step(const Options& o) {
+int bench_step(const BenchArguments& o) {
   o.model.apply_threads();
   FT_CHECK(o.length <= o.tokens, invalid_argument, "bench: --length ", o.length, " is more than --tokens ", o.tokens);
   const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
@@ -153,7 +153,7 @@ int bench_step(const Options& o) {
   return kDone;
 }
 
-int bench_generate(const Options& o) {
+int bench_generate(const BenchArguments& o) {
   o.model.apply_threads();
   const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
   Random random(1);
@@ -186,7 +186,7 @@ std::string random_text(std::size_t bytes) {
   return text;
 }
 
-int bench_tokenize(const Options& o) {
+int bench_tokenize(const BenchArguments& o) {
   const Tokenizer tokenizer = Tokenizer::load(o.model.model);
   const std::string text = random_text(std::size_t{4} << 20);
   std::size_t count = 0;
@@ -198,7 +198,7 @@ int bench_tokenize(const Options& o) {
   return kDone;
 }
 
-int bench_load(const Options& o) {
+int bench_load(const BenchArguments& o) {
   o.model.apply_threads();
   Json json = result("load");
   json["base"] = o.model.base;
@@ -215,10 +215,10 @@ int bench_load(const Options& o) {
 }  // namespace
 
 void add_bench(CLI::App& app, Action& action) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<BenchArguments>();
   CLI::App& bench = *app.add_subcommand("bench", "Speeds, as fractions of this CPU's own peak");
   bench.require_subcommand(1);
-  const auto add = [&](const char* name, const char* text, int (*run)(const Options&), bool needs_model) {
+  const auto add = [&](const char* name, const char* text, int (*run)(const BenchArguments&), bool needs_model) {
     CLI::App& c = *bench.add_subcommand(name, text);
     if (needs_model)
       o->model.add_to(c);

@@ -11,7 +11,7 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct EvalArguments {
   ModelOptions model;
   DataOptions data;
   std::vector<std::string> adapters;
@@ -33,7 +33,7 @@ struct Prompts {
   std::vector<std::size_t> places;
 };
 
-Prompts make_prompts(const Options& o, const Dataset& dataset, const ModelData& data) {
+Prompts make_prompts(const EvalArguments& o, const Dataset& dataset, const ModelData& data) {
   Prompts result;
   for (std::size_t i = 0; i < dataset.records.size(); ++i) {
     const ChatTemplate* chat_template = data.chat_template ? &*data.chat_template : nullptr;
@@ -48,7 +48,7 @@ Prompts make_prompts(const Options& o, const Dataset& dataset, const ModelData& 
   return result;
 }
 
-Scores score(const Options& o, const CausalLM& model, const std::string& path, const Dataset& dataset,
+Scores score(const EvalArguments& o, const CausalLM& model, const std::string& path, const Dataset& dataset,
              const ModelData& data, const Prompts& prompts, const std::vector<Metric>& metrics) {
   std::optional<AdapterFile> adapter;
   if (!path.empty()) adapter = load_adapter(path, model.config());
@@ -115,7 +115,7 @@ Json comparison(const Scores& first, const Scores& second, const Dataset& datase
   return json;
 }
 
-void write_per_example(const Options& o, const std::vector<Scores>& all, const Prompts& prompts,
+void write_per_example(const EvalArguments& o, const std::vector<Scores>& all, const Prompts& prompts,
                        const std::vector<Metric>& metrics) {
   std::string text;
   for (const Scores& scores : all) {
@@ -162,7 +162,7 @@ void print_comparison(const Json& json) {
     for (const auto& [name, value] : metrics->as_object("")) line(name, value);
 }
 
-int evaluate(Options& o) {
+int evaluate(EvalArguments& o) {
   o.model.apply_threads();
   FT_CHECK(o.adapters.size() <= 2, invalid_argument, "eval: at most two adapters, got ", o.adapters.size());
   const std::vector<Metric> metrics = o.metrics.empty() ? std::vector<Metric>{} : parse_metrics(o.metrics);
@@ -190,7 +190,7 @@ int evaluate(Options& o) {
 }  // namespace
 
 void add_eval(CLI::App& app, Action& action) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<EvalArguments>();
   CLI::App& c = *app.add_subcommand("eval", "Loss, perplexity and scores of answers on held-out records");
   o->model.add_to(c);
   c.add_option("--adapter", o->adapters, "a PEFT folder or a GGUF adapter; two: also their paired comparison")

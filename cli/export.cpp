@@ -7,13 +7,13 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct ExportArguments {
   std::string model, adapter, gguf, peft;
   bool json = false;
 };
 
 /// A GGUF adapter that ftlib wrote holds its base's shape; any other file needs the model for it.
-AdapterFile load(const Options& o, std::optional<ModelConfig>& config) {
+AdapterFile load(const ExportArguments& o, std::optional<ModelConfig>& config) {
   if (!o.model.empty()) config = ModelFiles::open(o.model)->config();
   if (config) return load_adapter(o.adapter, *config);
   FT_CHECK(o.gguf.empty(), invalid_argument, "export: --gguf needs --model, whose order of rows the file follows");
@@ -29,7 +29,7 @@ void check_target(const std::string& adapter, const std::string& out) {
            " holds an adapter; name a new folder");
 }
 
-int run_export(const Options& o) {
+int run_export(const ExportArguments& o) {
   FT_CHECK(o.gguf.empty() != o.peft.empty(), invalid_argument, "export: give either --gguf FILE or --peft DIR");
   check_target(o.adapter, o.gguf.empty() ? o.peft : o.gguf);
   std::optional<ModelConfig> config;
@@ -51,7 +51,7 @@ int run_export(const Options& o) {
 }  // namespace
 
 void add_export(CLI::App& app, Action& action) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ExportArguments>();
   CLI::App& c = *app.add_subcommand("export", "Adapters between PEFT and GGUF");
   c.add_option("--model", o->model, "the base; needed for --gguf")->type_name("MODEL");
   c.add_option("--adapter", o->adapter, "a PEFT folder or a GGUF adapter")->required()->type_name("A");

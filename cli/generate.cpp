@@ -8,7 +8,7 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct GenerateArguments {
   ModelOptions model;
   DataOptions data;
   std::string adapter, prompt;
@@ -17,7 +17,7 @@ struct Options {
 };
 
 /// The prompt as one user turn, or the messages of each line of standard input; without a template as plain text.
-std::vector<std::vector<std::int32_t>> read_prompts(const Options& o, const ModelData& model) {
+std::vector<std::vector<std::int32_t>> read_prompts(const GenerateArguments& o, const ModelData& model) {
   const auto encode = [&](const std::vector<Message>& messages) {
     FT_CHECK(model.chat_template.has_value(), invalid_argument,
              "generate: the model has no chat template; give --template FILE");
@@ -44,7 +44,7 @@ void print_all(const std::vector<Generated>& results, const Tokenizer& tokenizer
   }
 }
 
-int run_generate(Options& o) {
+int run_generate(GenerateArguments& o) {
   o.model.apply_threads();
   const ModelData data(o.model.model, o.data);
   const auto prompts = read_prompts(o, data);
@@ -78,7 +78,7 @@ std::vector<std::int32_t> stop_tokens(const Tokenizer& tokenizer) {
 }
 
 void add_generate(CLI::App& app, Action& action) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<GenerateArguments>();
   CLI::App* c = app.add_subcommand("generate", "Answer a prompt, with or without an adapter");
   o->model.add_to(*c);
   c->add_option("--adapter", o->adapter, "a PEFT folder or a GGUF adapter")->type_name("A");

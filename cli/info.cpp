@@ -10,7 +10,7 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct InfoArguments {
   std::string model;
   bool supported = false, json = false;
   std::int64_t batch_tokens = 2048, rank = 16;
@@ -91,7 +91,7 @@ Json tokenizer_json(const std::string& model) {
 }
 
 /// What tuning with all linears takes, per plan, without loading a weight twice.
-Json memory_json(const CausalLM& model, const Options& o) {
+Json memory_json(const CausalLM& model, const InfoArguments& o) {
   LoraConfig config;
   config.r = o.rank;
   const LoraAdapter adapter = make_lora_adapter(model.config(), config);
@@ -111,7 +111,7 @@ Json memory_json(const CausalLM& model, const Options& o) {
   return json;
 }
 
-Json describe_model(const Options& o) {
+Json describe_model(const InfoArguments& o) {
   const auto files = ModelFiles::open(o.model);
   Json json = Json::object();
   json["event"] = "info";
@@ -151,7 +151,7 @@ void print_model(const Json& json, const ModelConfig& c) {
   print_line(concat("sha-256       ", json.at("digest", "").as_string("")));
 }
 
-int info(const Options& o) {
+int info(const InfoArguments& o) {
   if (o.supported) {
     const Json json = supported();
     o.json ? print_json(json) : print_supported(json);
@@ -166,7 +166,7 @@ int info(const Options& o) {
 }  // namespace
 
 void add_info(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InfoArguments>();
   CLI::App* command = app.add_subcommand("info", "What a model is, and what tuning it takes");
   command->add_option("MODEL", options->model, "a .gguf file, or a Hugging Face folder");
   command->add_flag("--supported", options->supported, "the table of what is supported");

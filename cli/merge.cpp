@@ -7,13 +7,13 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct MergeArguments {
   std::string model, adapter, out, format = "bf16";
   int threads = 0;
   bool json = false;
 };
 
-int merge(const Options& o) {
+int merge(const MergeArguments& o) {
   if (o.threads > 0) set_threads(o.threads);
   catch_interrupts();
   const auto files = ModelFiles::open(o.model);
@@ -38,7 +38,7 @@ int merge(const Options& o) {
 }  // namespace
 
 void add_merge(CLI::App& app, Action& action) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<MergeArguments>();
   CLI::App& c = *app.add_subcommand("merge", "Make an adapter part of its base: a model of its own");
   c.add_option("--model", o->model, "the base: a .gguf file, or a Hugging Face folder")->required()->type_name("MODEL");
   c.add_option("--adapter", o->adapter, "a PEFT folder or a GGUF adapter")->required()->type_name("A");

@@ -9,7 +9,7 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct QuantizeArguments {
   std::string model, out, format = "nf4";
   Nf4Options nf4;
   int threads = 0;
@@ -21,7 +21,7 @@ bool is_lone_file(const std::string& path) {
   return path.ends_with(".safetensors") && !std::filesystem::is_directory(path);
 }
 
-QuantizeReport quantize(const Options& o) {
+QuantizeReport quantize(const QuantizeArguments& o) {
   constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
   std::optional<Progress> progress;
   const auto show = [&](const QuantizeProgress& now) {
@@ -34,7 +34,7 @@ QuantizeReport quantize(const Options& o) {
                                : quantize_model(o.model, o.out, o.nf4, show);
 }
 
-int run_quantize(const Options& o) {
+int run_quantize(const QuantizeArguments& o) {
   if (o.threads > 0) set_threads(o.threads);
   catch_interrupts();
   const QuantizeReport report = quantize(o);
@@ -56,7 +56,7 @@ int run_quantize(const Options& o) {
 }  // namespace
 
 void add_quantize(CLI::App& app, Action& action) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<QuantizeArguments>();
   CLI::App* c = app.add_subcommand("quantize", "Write a model's linears as bitsandbytes' 4-bit NF4");
   c->add_option("--model", o->model,
                 "a .gguf file or a Hugging Face folder, which becomes a folder that transformers loads; or one "

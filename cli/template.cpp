@@ -6,7 +6,7 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct TemplateArguments {
   std::string model;
   DataOptions data;
   bool color = false;
@@ -39,7 +39,7 @@ Json as_json(const AnnotatedChat& chat) {
   return json;
 }
 
-int show_template(const Options& o) {
+int show_template(const TemplateArguments& o) {
   const ModelData model(o.model, o.data);
   FT_CHECK(model.chat_template.has_value(), invalid_argument, "template: ", o.model,
            " has no chat template; give --template FILE");
@@ -56,7 +56,7 @@ int show_template(const Options& o) {
 }  // namespace
 
 void add_template(CLI::App& app, Action& action) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TemplateArguments>();
   CLI::App* c = app.add_subcommand(
       "template", "Conversations to the text that the model reads, token by token with what is trained");
   c->add_option("--model", o->model, "a .gguf file, or a Hugging Face folder")->required()->type_name("MODEL");

@@ -7,7 +7,7 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct TokenizeArguments {
   std::string model;
   bool special = false, decode = false;
 };
@@ -25,7 +25,7 @@ std::string decode_line(const Tokenizer& tokenizer, const Json& line, const std:
   return dump_json(Json(tokenizer.decode(ids)));
 }
 
-int tokenize(const Options& o) {
+int tokenize(const TokenizeArguments& o) {
   const Tokenizer tokenizer = Tokenizer::load(o.model);
   std::string text;
   for (std::int64_t number = 1; std::getline(std::cin, text); ++number) {
@@ -39,7 +39,7 @@ int tokenize(const Options& o) {
 }  // namespace
 
 void add_tokenize(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeArguments>();
   CLI::App* command =
       app.add_subcommand("tokenize", "Text to token ids: one JSON string a line in, one array of ids a line out");
   command->add_option("--model", options->model, "a .gguf file, or a Hugging Face folder")

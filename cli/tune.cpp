@@ -15,7 +15,7 @@
 namespace ftlib::cli {
 namespace {
 
-struct Options {
+struct TuneArguments {
   ModelOptions model;
   DataOptions data;
   std::string train, valid, out, init_adapter;
@@ -60,7 +60,7 @@ Number pattern_value(const std::string& text, const char* option) {
 }
 
 /// The options as the library takes them.
-void resolve(Options& o) {
+void resolve(TuneArguments& o) {
   o.lora.target_modules = o.target;
   for (const std::string& text : o.rank_pattern) {
     const auto [key, value] = split_pattern(text, "--rank-pattern");
@@ -84,7 +84,7 @@ void resolve(Options& o) {
            o.data.max_length, " is more than --batch-tokens ", o.batch_tokens);
 }
 
-LoraAdapter make_adapter(const Options& o, const CausalLM& model, const ModelFiles& files) {
+LoraAdapter make_adapter(const TuneArguments& o, const CausalLM& model, const ModelFiles& files) {
   if (o.init_adapter.empty()) {
     LoraAdapter adapter = make_lora_adapter(model.config(), o.lora);
     initialize(adapter, o.options.loader.seed);
@@ -112,7 +112,7 @@ Json lora_json(const LoraConfig& c) {
 }
 
 /// Every resolved option that decides the bits of the run.
-Json options_json(const Options& o, const CausalLM& model, const LoraAdapter& adapter) {
+Json options_json(const TuneArguments& o, const CausalLM& model, const LoraAdapter& adapter) {
   Json json = train_options_json(o.options);
   const Json lora = lora_json(adapter.config);
   for (const auto& [key, value] : lora.as_object("lora")) json.append(key, value);
@@ -132,7 +132,7 @@ Json options_json(const Options& o, const CausalLM& model, const LoraAdapter& ad
 /// What the user sees of a run: JSON lines on request, else a bar and a few sentences.
 class Display {
  public:
-  Display(const Options& o, double work) : json_(o.json), work_(work), out_(o.out) {}
+  Display(const TuneArguments& o, double work) : json_(o.json), work_(work), out_(o.out) {}
 
   void operator()(const Json& event) {
     if (json_) print_json(event);
@@ -214,7 +214,7 @@ std::string plan_text(const MemoryPlan& plan) {
 constexpr double kExpectedFraction = 0.6;
 
 Json machine_json(const CausalLM& model, const LoraAdapter& adapter, const MemoryPlan& plan, const RunLength& length,
-                  const Options& o) {
+                  const TuneArguments& o) {
   Json json = Json::object();
   json["threads"] = std::int64_t{threads()};
   json["plan"] = plan_text(plan);
@@ -230,7 +230,7 @@ Json machine_json(const CausalLM& model, const LoraAdapter& adapter, const Memor
 
 Json or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
-int tune(Options& o) {
+int tune(TuneArguments& o) {
   resolve(o);
   o.model.apply_threads();
   const auto files = ModelFiles::open(o.model.model);
@@ -275,7 +275,7 @@ int tune(Options& o) {
   return kDone;
 }
 
-void add_lora_options(CLI::App& c, Options& o) {
+void add_lora_options(CLI::App& c, TuneArguments& o) {
   o.rank_option = c.add_option("--rank", o.lora.r, "LoRA rank")->check(CLI::Range(1, 4096))->capture_default_str();
   c.add_option("--alpha", o.lora.lora_alpha, "the update is scaled by alpha / rank")->capture_default_str();
   c.add_option("--dropout", o.lora.lora_dropout, "on the adapter's input")
@@ -289,7 +289,7 @@ void add_lora_options(CLI::App& c, Options& o) {
   c.add_option("--init-adapter", o.init_adapter, "begin from this adapter; its configuration wins")->type_name("DIR");
 }
 
-void add_training_options(CLI::App& c, Options& o) {
+void add_training_options(CLI::App& c, TuneArguments& o) {
   TrainOptions& t = o.options;
   c.add_option("--epochs", t.epochs, "times over the records")->check(CLI::Range(1, 100000))->capture_default_str();
   c.add_option("--steps", t.steps, "exactly so many optimiser steps, wrapping epochs")->check(CLI::PositiveNumber);
@@ -326,7 +326,7 @@ void add_training_options(CLI::App& c, Options& o) {
 }  // namespace
 
 void add_tune(CLI::App& app, Action& action) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TuneArguments>();
   CLI::App& c = *app.add_subcommand("tune", "Tune a LoRA or QLoRA adapter on records");
   o->model.add_to(c);
   c.add_option("--train", o->train, "records, one JSON object a line")->required()->type_name("F.jsonl");
