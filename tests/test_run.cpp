@@ -171,18 +171,29 @@ TEST_CASE("two trainers in two threads give the bytes of one") {
 }
 
 TEST_CASE("patience stops early and the best adapter is what is written") {
-  const Fixture f;
+  // The held-out record asks for another last token than the one that training teaches: it can only get worse.
+  Fixture f;
+  f.train = {f.train[1]};
+  f.valid = f.train;
+  f.valid[0].tokens.back() = (f.valid[0].tokens.back() + 1) % 97;
+  std::fill(f.valid[0].supervised.begin(), f.valid[0].supervised.end() - 1, 0);
+  REQUIRE((f.train[0].supervised.back() && f.valid[0].supervised.back()));
   const TemporaryFolder folder;
   RunOptions o = f.options(folder.path() + "/run");
-  o.train.adamw.lr = 3.0f, o.train.clip = 0, o.train.schedule = Schedule::constant, o.train.warmup = 0;
+  o.train.adamw.lr = 0.05f, o.train.schedule = Schedule::constant, o.train.warmup = 0;
   o.valid_every = 1, o.patience = 2;
   std::vector<double> losses;
   const RunResult result = f.run(o, [&](const Json& event) {
     if (event.at("event", "").as_string("") == "eval") losses.push_back(event.at("loss", "").as_number(""));
   });
+  const auto best = std::min_element(losses.begin(), losses.end());
   CHECK(result.early_stopped);
   CHECK(result.steps < kSteps);
-  CHECK(result.done.at("valid_loss", "").as_number("") == *std::min_element(losses.begin(), losses.end()));
+  CHECK(losses.end() - best == 3);  // the best, and two without improvement
+  CHECK(result.done.at("valid_loss", "").as_number("") == *best);
+  o.out = folder.path() + "/best", o.patience = 0, o.train.steps = best - losses.begin() + 1;
+  f.run(o);
+  CHECK(read_file(folder.path() + "/run/adapter_model.safetensors") == read_file(o.out + "/adapter_model.safetensors"));
 }
 
 TEST_CASE("a trainer killed at random moments always resumes from its last acknowledged checkpoint to the same bytes") {
