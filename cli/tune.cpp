@@ -247,6 +247,7 @@ int tune(TuneArguments& o) {
   run.out = o.out, run.resume = o.resume, run.overwrite = o.overwrite;
   run.save_every = o.save_every, run.valid_every = o.valid_every, run.patience = o.patience;
   run.origin = {files->digest(), model.base(), o.model.model};
+  run.inputs = {train.fingerprint, valid.fingerprint};
   run.digests["base"] = run.origin.base_digest;
   run.digests["train"] = train.digest;
   run.digests["valid"] = or_null(valid.digest);

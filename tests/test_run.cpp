@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "comma_locale.h"
 #include "ftlib/core/parallel.h"
 #include "ftlib/core/random.h"
 #include "ftlib/data/dataset.h"
@@ -168,6 +169,80 @@ TEST_CASE("two trainers in two threads give the bytes of one") {
   for (std::thread& host : hosts) host.join();
   CHECK(final_bytes(folder.path() + "/a") == final_bytes(one));
   CHECK(final_bytes(folder.path() + "/b") == final_bytes(one));
+}
+
+TEST_CASE("a host's comma-decimal locale changes no byte of a run") {
+  const Fixture f;
+  const TemporaryFolder folder;
+  const std::string straight = folder.path() + "/straight", abroad = folder.path() + "/abroad";
+  f.run(f.options(straight));
+  const CommaLocale german;
+  REQUIRE(german.set());
+  f.run(f.options(abroad));
+  CHECK(final_bytes(abroad) == final_bytes(straight));
+  const auto losses = [](const std::string& run) {
+    std::vector<double> values;
+    for (const Json& event : read_journal(run + "/journal.jsonl"))
+      if (const Json* loss = event.find("loss")) values.push_back(loss->as_number("loss"));
+    return values;
+  };
+  CHECK(losses(abroad).size() == 12 + 4);  // steps and validations
+  CHECK(losses(abroad) == losses(straight));
+}
+
+TEST_CASE("data that changes under a run ends it with the byte, and the steps so far are kept") {
+  const Fixture f;
+  const TemporaryFolder folder;
+  const std::string data = folder / "train.jsonl", text = std::string(1000, 'x') + "\n";
+  const auto fingerprint = [&] {
+    write_file_atomic(data, text);
+    const InputFile file(data);
+    FileFingerprint print(file);
+    print.update(text.data(), 700), print.update(text.data() + 700, text.size() - 700);
+    return print;
+  };
+  const auto with = [&](std::size_t at, char byte) {
+    std::string changed = text;
+    changed[at] = byte;
+    return changed;
+  };
+  const std::pair<std::string, const char*> kChanges[] = {
+      {with(0, 'y'), "train.jsonl: byte 0: changed since it was read"},
+      {with(600, 'y'), "train.jsonl: byte 512: changed since it was read"},
+      {with(1000, 'y'), "train.jsonl: byte 768: changed since it was read"},
+      {text + "z", "train.jsonl: byte 1001: had 1001 bytes when it was read, has 1002"},
+      {text.substr(0, 900), "train.jsonl: byte 900: had 1001 bytes when it was read, has 900"},
+      {"", "train.jsonl: byte 0: had 1001 bytes when it was read, has 0"}};
+  for (const auto& [changed, message] : kChanges) {
+    RunOptions o = f.options(folder / "run");
+    o.overwrite = true, o.save_every = 0;
+    o.inputs = {FileFingerprint(), fingerprint()};
+    const auto change = [&, &changed = changed](const Json& event) {
+      if (event.find("grad_norm") && event.at("step", "").as_integer("") == 3) write_file_atomic(data, changed);
+    };
+    CHECK_THROWS_WITH_AS(f.run(o, change), doctest::Contains(message), Error);
+    REQUIRE(newest_valid_checkpoint(o.out + "/checkpoints").checkpoint.has_value());
+    CHECK(newest_valid_checkpoint(o.out + "/checkpoints").checkpoint->step == 3);
+  }
+  RunOptions o = f.options(folder / "run");
+  o.overwrite = true, o.inputs = {fingerprint()};
+  CHECK(f.run(o, [&](const Json&) { write_file_atomic(data, text); }).finished);  // replaced by its equal
+}
+
+TEST_CASE("what a host's callback throws ends the run after a save") {
+  const Fixture f;
+  const TemporaryFolder folder;
+  RunOptions o = f.options(folder / "run");
+  o.save_every = 0;
+  const auto give_up = [](const Json& event) {
+    if (event.find("grad_norm") && event.at("step", "").as_integer("") == 5) throw std::runtime_error("enough");
+  };
+  CHECK_THROWS_WITH_AS(f.run(o, give_up), "enough", std::runtime_error);
+  CHECK(newest_valid_checkpoint(o.out + "/checkpoints").checkpoint->step == 5);
+  f.run(f.options(folder / "straight"));
+  o.resume = true;
+  f.run(o);
+  CHECK(read_file(o.out + "/adapter_model.safetensors") == read_file(folder / "straight/adapter_model.safetensors"));
 }
 
 TEST_CASE("patience stops early and the best adapter is what is written") {

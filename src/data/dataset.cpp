@@ -51,6 +51,7 @@ Dataset load_dataset(const std::string& path, const Tokenizer& tokenizer, const 
   std::vector<Example> examples = encode_all(path, file.records, tokenizer, chat_template, options.encode);
   Dataset dataset;
   dataset.digest = std::move(file.digest);
+  dataset.fingerprint = std::move(file.fingerprint);
   dataset.read = static_cast<std::int64_t>(examples.size());
   for (std::size_t i = 0; i < examples.size(); ++i) {
     examples[i].index = static_cast<std::int64_t>(i);

@@ -33,11 +33,12 @@ bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") ==
 struct RecordReader::Impl {
   InputFile file;
   Sha256 hash;
+  FileFingerprint fingerprint;
   std::string buffer, digest;  // buffer: read and not yet handed out, from `begin`
   std::size_t begin = 0;
   std::int64_t offset = 0, line = 0, count = 0;
 
-  explicit Impl(const std::string& path) : file(path) {
+  explicit Impl(const std::string& path) : file(path), fingerprint(file) {
     refill();
     check_begin();
   }
@@ -50,6 +51,7 @@ struct RecordReader::Impl {
     buffer.resize(old + static_cast<std::size_t>(size));
     file.read(offset, buffer.data() + old, size);
     hash.update(buffer.data() + old, static_cast<std::size_t>(size));
+    fingerprint.update(buffer.data() + old, static_cast<std::size_t>(size));
     offset += size;
   }
 
@@ -111,12 +113,14 @@ std::optional<Record> RecordReader::next() {
 
 std::int64_t RecordReader::count() const noexcept { return impl_->count; }
 const std::string& RecordReader::digest() const noexcept { return impl_->digest; }
+const FileFingerprint& RecordReader::fingerprint() const noexcept { return impl_->fingerprint; }
 
 RecordFile read_records(const std::string& path) {
   RecordReader reader(path);
   RecordFile file;
   while (std::optional<Record> record = reader.next()) file.records.push_back(std::move(*record));
   file.digest = reader.digest();
+  file.fingerprint = reader.fingerprint();
   return file;
 }
 

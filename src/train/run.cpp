@@ -47,6 +47,7 @@ class Run {
         options_(options),
         on_event_(on_event),
         stop_(stop),
+        inputs_(options.inputs),
         lock_((make_directories(options.out), options.out)),
         trainer_(model, adapter, train, options.train, options.keep, longest(valid)) {}
 
@@ -54,7 +55,14 @@ class Run {
     if (open_folder()) return finished_before();
     while (!trainer_.done() && !out_of_patience()) {
       if (stop_ && stop_->load()) return stopped();
-      one_step();
+      const StepReport report = trainer_.step();
+      try {
+        after_step(report);
+        for (FileFingerprint& input : inputs_) input.check();
+      } catch (...) {
+        keep_what_is_done();
+        throw;
+      }
     }
     return finish();
   }
@@ -70,9 +78,6 @@ class Run {
     journal_->append(event, fields);
     if (on_event_) on_event_(record);
   }
-
-  // --- the folder
-  // -----------------------------------------------------------------------------------------------------
 
   /// Returns whether the run there is already finished.
   bool open_folder() {
@@ -153,9 +158,6 @@ class Run {
     finished_ = adapter && adapter->is_string();
   }
 
-  // --- checkpoints
-  // ----------------------------------------------------------------------------------------------------
-
   /// Names the options and files that decide the bits.
   std::string run_digest() const { return sha256_hex(dump_json(options_.options) + dump_json(options_.digests)); }
 
@@ -222,6 +224,14 @@ class Run {
     }
   }
 
+  /// On the way out with an error that the caller has to hear of, whatever happens here.
+  void keep_what_is_done() noexcept {
+    try {
+      if (saved_step_ != trainer_.step_count()) save();
+    } catch (...) {
+    }
+  }
+
   void warn(const std::string& text) {
     Json event = Json::object();
     event["step"] = trainer_.step_count();
@@ -233,11 +243,7 @@ class Run {
     }
   }
 
-  // --- steps
-  // ----------------------------------------------------------------------------------------------------------
-
-  void one_step() {
-    const StepReport report = trainer_.step();
+  void after_step(const StepReport& report) {
     tokens_ += report.tokens, supervised_ += report.supervised_tokens;
     seconds_ += report.seconds, flops_ += report.flops;
     Json event = Json::object();
@@ -279,9 +285,6 @@ class Run {
   }
 
   bool out_of_patience() const { return options_.patience > 0 && worse_ >= options_.patience; }
-
-  // --- endings
-  // --------------------------------------------------------------------------------------------------------
 
   RunResult stopped() {
     if (saved_step_ != trainer_.step_count()) save();
@@ -334,6 +337,7 @@ class Run {
   const RunOptions& options_;
   const RunEvents& on_event_;
   const std::atomic<bool>* stop_;
+  std::vector<FileFingerprint> inputs_;
   DirectoryLock lock_;
   Trainer trainer_;
   std::optional<Journal> journal_;

@@ -20,6 +20,7 @@ struct Dataset {
   std::vector<Example> examples;  ///< in the file's order; Example::index is the place among all records
   std::vector<Record> records;    ///< of those examples
   std::string digest;             ///< SHA-256 of the file; with `limit` of the whole file too
+  FileFingerprint fingerprint;    ///< of the file, to see later that nobody changed it
   std::int64_t read = 0;          ///< records in the file (or the limit)
   std::int64_t left_out = 0;      ///< longer than max_length
   std::int64_t truncated = 0;

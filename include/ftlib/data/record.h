@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ftlib/core/error.h"
+#include "ftlib/io/fingerprint.h"
 
 namespace ftlib::inline FTLIB_ABI {
 
@@ -64,6 +65,7 @@ class RecordReader {
   std::int64_t count() const noexcept;  ///< records so far
   /// SHA-256 of the file's bytes, once next() has returned nothing; empty before.
   const std::string& digest() const noexcept;
+  const FileFingerprint& fingerprint() const noexcept;  ///< of what was read so far
 
  private:
   struct Impl;
@@ -73,6 +75,7 @@ class RecordReader {
 struct RecordFile {
   std::vector<Record> records;
   std::string digest;  ///< SHA-256 of the file's bytes, 64 hex digits
+  FileFingerprint fingerprint;
 };
 
 /// The whole file at once.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "ftlib/io/fingerprint.h"
 #include "ftlib/io/json.h"
 #include "ftlib/model/adapter.h"
 #include "ftlib/train/trainer.h"
@@ -30,6 +31,7 @@ struct RunOptions {
   std::vector<Keep> keep;         ///< the memory plan
   AdapterOrigin origin;           ///< what the adapter's files say of its base
   Json digests;                   ///< base, data, valid, tokenizer, template: 64 hex digits or null
+  std::vector<FileFingerprint> inputs;  ///< files that must not change while the run lasts
   Json options;                   ///< every resolved option that decides the bits, for the record; compared on resume
   Json machine;                   ///< threads, memory, plan: recorded, free to differ on resume
 };
@@ -50,7 +52,8 @@ struct RunResult {
 /// progress ends, the state is saved.
 ///
 /// A checkpoint that cannot be written is a "warning" event and tried again at the next; training goes on.
-/// Throws Error{busy} while another process or thread trains into the folder; Error{invalid_argument} where the folder
+/// Throws Error{invalid_file, CHANGED} with path and byte, after a save, when one of `inputs` changed under the run;
+/// Error{busy} while another process or thread trains into the folder; Error{invalid_argument} where the folder
 /// holds a run and neither resume nor overwrite is given; Error{mismatch} with the differing options on resume; and as
 /// Trainer does.
 RunResult run_training(const CausalLM& model, LoraAdapter& adapter, std::span<const Example> train,

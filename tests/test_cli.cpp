@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line's contract, on the demo's model: streams, exit codes, signals.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "ftlib/io/checkpoint.h"
+#include "ftlib/io/json.h"
+#include "program.h"
+#include "test_models.h"
+
+using namespace ftlib;
+
+namespace {
+
+const std::string kRecords = std::string(FTLIB_TESTS_DIR) + "/quickstart.jsonl";
+
+std::vector<std::string> tune(const std::string& out, std::vector<std::string> more) {
+  std::vector<std::string> args{"tune",  "--model", test_model("SmolLM2-135M-Instruct.Q4_1.gguf"),
+                                "--out", out,       "--json",
+                                "--rank", "2",      "--batch-examples",
+                                "2"};
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+/// Every line of standard output has to be an object with `event`.
+std::vector<Json> events(const ProgramResult& result) {
+  std::vector<Json> all;
+  std::size_t begin = 0;
+  for (std::size_t end = 0; (end = result.out.find('\n', begin)) != result.out.npos; begin = end + 1)
+    all.push_back(parse_json(std::string_view(result.out).substr(begin, end - begin), "standard output"));
+  CHECK(begin == result.out.size());
+  return all;
+}
+
+std::string kind(const Json& event) { return event.at("event", "event").as_string("event"); }
+std::int64_t last_step(const std::vector<Json>& all) {
+  std::int64_t step = 0;
+  for (const Json& event : all)
+    if (kind(event) == "step") step = event.at("step", "step").as_integer("step");
+  return step;
+}
+
+}  // namespace
+
+TEST_CASE("cli: usage errors end with 2 and a word on standard error, help with 0 on standard output") {
+  const std::vector<std::string> kWrong[] = {{}, {"nonsense"}, {"tune"}, {"tune", "--rank", "0"}, {"eval", "--model"},
+                                             tune("/nowhere/out", {"--train", kRecords, "--lr", "fast"})};
+  for (const auto& args : kWrong) {
+    const ProgramResult result = run_program(args);
+    CHECK(result.code == 2);
+    CHECK(result.out.empty());
+    CHECK_FALSE(result.err.empty());
+  }
+  for (const char* command : {"info", "tokenize", "template", "tune", "eval", "generate", "merge", "export", "quantize", "bench"}) {
+    const ProgramResult help = run_program({command, "--help"});
+    CHECK(help.code == 0);
+    CHECK(help.out.find(command) != help.out.npos);
+    CHECK(help.err.empty());
+  }
+}
+
+TEST_CASE("cli: what cannot be read ends with 1 and names the file") {
+  const ProgramResult no_model = run_program({"info", "/nowhere/model.gguf"});
+  CHECK(no_model.code == 1);
+  CHECK(no_model.err.find("/nowhere/model.gguf") != no_model.err.npos);
+  const TemporaryFolder folder;
+  const ProgramResult no_data = run_program(tune(folder / "run", {"--train", folder / "none.jsonl"}));
+  CHECK(no_data.code == 1);
+  CHECK(no_data.err.find("none.jsonl") != no_data.err.npos);
+}
+
+TEST_CASE("cli: tokenize and template answer line by line") {
+  const std::string model = test_model("SmolLM2-135M-Instruct.Q4_1.gguf");
+  const ProgramResult ids = run_program({"tokenize", "--model", model}, "\"Hello there\"\n\"\"\n\"<|im_end|>\"\n");
+  CHECK(ids.code == 0);
+  const ProgramResult back = run_program({"tokenize", "--model", model, "--decode"}, ids.out);
+  CHECK(back.out == "\"Hello there\"\n\"\"\n\"<|im_end|>\"\n");
+  CHECK(run_program({"tokenize", "--model", model, "--special"}, "\"<|im_end|>\"\n").out == "[2]\n");
+  const ProgramResult broken = run_program({"tokenize", "--model", model}, "\"ok\"\nno json\n");
+  CHECK(broken.code == 1);
+  CHECK(broken.err.find(":2:1") != broken.err.npos);
+  const ProgramResult text =
+      run_program({"template", "--model", model}, R"([{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"}])" "\n");
+  CHECK(text.code == 0);
+  CHECK(text.out.find("<|im_start|>user\nHi<|im_end|>") != text.out.npos);
+}
+
+TEST_CASE("cli: tune --json gives a plan, steps and done, and nothing else on standard output") {
+  const TemporaryFolder folder;
+  const ProgramResult result = run_program(tune(folder / "run", {"--train", kRecords, "--valid", kRecords}));
+  REQUIRE(result.code == 0);
+  const std::vector<Json> all = events(result);
+  CHECK(kind(all.front()) == "plan");
+  CHECK(kind(all.back()) == "done");
+  CHECK(last_step(all) == 2);
+  for (const Json& event : all) {
+    const std::vector<const char*> names =
+        kind(event) == "step" ? std::vector{"step", "loss", "grad_norm", "lr", "tokens", "supervised_tokens", "tokens_per_s"}
+        : kind(event) == "eval" ? std::vector{"step", "loss", "perplexity", "supervised_tokens"}
+        : kind(event) == "done" ? std::vector{"train_loss", "valid_loss", "tokens_per_s", "supervised_tokens_per_s",
+                                              "peak_rss_bytes", "peak_fraction", "adapter_digest"}
+                                : std::vector<const char*>{};
+    for (const char* name : names) CHECK_MESSAGE(event.find(name) != nullptr, name);
+  }
+  const ProgramResult again = run_program(tune(folder / "run", {"--train", kRecords}));
+  CHECK(again.code == 2);
+  CHECK(again.err.find("--resume") != again.err.npos);
+}
+
+TEST_CASE("cli: SIGTERM and SIGINT end within one step, save, exit with 130, and --resume gives the bytes of one run") {
+  const TemporaryFolder folder;
+  const std::vector<std::string> options{"--train", kRecords, "--steps", "5", "--save-every", "100"};
+  REQUIRE(run_program(tune(folder / "straight", options)).code == 0);
+  for (const int signal : {SIGTERM, SIGINT}) {
+    const std::string out = folder / (signal == SIGTERM ? "terminated" : "interrupted");
+    std::int64_t seen = 0;
+    const ProgramResult stopped = run_program(tune(out, options), "", [&](const std::string& line, pid_t program) {
+      const Json event = parse_json(line, "line");
+      if (kind(event) != "step" || seen > 0) return;
+      seen = event.at("step", "step").as_integer("step");
+      kill(program, signal);
+    });
+    CHECK(stopped.code == 130);
+    CHECK(last_step(events(stopped)) <= seen + 1);
+    CHECK(stopped.err.find("--resume") != stopped.err.npos);
+    const CheckpointSearch saved = newest_valid_checkpoint(out + "/checkpoints");
+    REQUIRE(saved.checkpoint.has_value());
+    CHECK(saved.checkpoint->step == last_step(events(stopped)));
+    std::vector<std::string> resume = options;
+    resume.push_back("--resume");
+    CHECK(run_program(tune(out, resume)).code == 0);
+    for (const char* name : {"/adapter_model.safetensors", "/adapter.gguf", "/ftlib.json"})
+      CHECK(read_file(out + name) == read_file(folder / "straight" + name));
+  }
+}
+
+TEST_CASE("cli: data that changes under the run ends it with 1 and the byte") {
+  const TemporaryFolder folder;
+  const std::string data = folder / "train.jsonl", records = read_file(kRecords);
+  std::ofstream(data) << records;
+  const ProgramResult result = run_program(tune(folder / "run", {"--train", data, "--steps", "50"}), "",
+                                           [&](const std::string& line, pid_t) {
+                                             if (line.find("\"grad_norm\"") != line.npos) std::ofstream(data, std::ios::app) << records;
+                                           });
+  CHECK(result.code == 1);
+  CHECK(last_step(events(result)) < 50);
+  CHECK(result.err.find(concat("train.jsonl: byte ", records.size(), ": had ", records.size(), " bytes")) != result.err.npos);
+}
