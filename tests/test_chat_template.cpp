@@ -150,8 +150,8 @@ TEST_CASE("ChatML renders every conversation as jinja2 does") {
   CHECK(differences(row.as_array("")[1].as_string(""), row, table) == 0);
 }
 
-TEST_CASE("[check] the templates of seventy model families render every conversation as jinja2 does" *
-          doctest::skip(std::getenv("FTLIB_CHECK") == nullptr)) {
+TEST_CASE("the templates of seventy model families render every conversation as jinja2 does" *
+          doctest::test_suite("check") * doctest::skip()) {
   const Json table = golden_json("chat_template_models.json");
   for (const Json& row : table.at("rows", "").as_array("")) {
     const std::string& name = row.as_array("")[0].as_string("");

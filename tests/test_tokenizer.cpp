@@ -141,11 +141,10 @@ TEST_CASE("SmolLM2's GGUF gives the ids of tokenizers on 24,000 strings and ever
   check_model("SmolLM2-135M-Instruct.Q4_1.gguf", test_model("SmolLM2-135M-Instruct.Q4_1.gguf"));
 }
 
-TEST_SUITE("check") {
-  TEST_CASE("the GGUF vocabularies of GPT-2, Llama 3 and Qwen2 give the ids of tokenizers" * doctest::skip()) {
-    for (const char* name : {"ggml-vocab-gpt-2.gguf", "ggml-vocab-llama-bpe.gguf", "ggml-vocab-qwen2.gguf"}) {
-      CAPTURE(name);
-      check_model(name, test_model(std::string("vocabularies/") + name));
-    }
+TEST_CASE("the GGUF vocabularies of GPT-2, Llama 3 and Qwen2 give the ids of tokenizers" *
+          doctest::test_suite("check") * doctest::skip()) {
+  for (const char* name : {"ggml-vocab-gpt-2.gguf", "ggml-vocab-llama-bpe.gguf", "ggml-vocab-qwen2.gguf"}) {
+    CAPTURE(name);
+    check_model(name, test_model(std::string("vocabularies/") + name));
   }
 }

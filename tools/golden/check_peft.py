@@ -27,13 +27,25 @@ def load_base(path: pathlib.Path):
     return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
 
 
+def exact_statistics(absmax):
+    """Double quantisation to the nearest 8-bit code, which bitsandbytes' CPU path misses near zero."""
+    from bitsandbytes.functional import create_dynamic_map
+    code = create_dynamic_map()
+    offset = absmax.mean()
+    blocks = torch.nn.functional.pad(absmax - offset, (0, -len(absmax) % 256)).view(-1, 256)
+    scale = blocks.abs().amax(1, keepdim=True)
+    nearest = (blocks / scale).unsqueeze(-1).sub(code).abs().argmin(-1)
+    return (code[nearest] * scale).flatten()[:len(absmax)] + offset
+
+
 def through_nf4(model, block_size: int, double_quant: bool) -> None:
     """Replaces the decoder's linears by what bitsandbytes' NF4 makes of them."""
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
     for name, module in model.named_modules():
         if name.split(".")[-1] in LINEARS:
-            codes, state = quantize_4bit(module.weight.data, blocksize=block_size, quant_type="nf4",
-                                         compress_statistics=double_quant)
+            codes, state = quantize_4bit(module.weight.data, blocksize=block_size, quant_type="nf4")
+            if double_quant:
+                state.absmax = exact_statistics(state.absmax)
             module.weight.data = dequantize_4bit(codes, state).float()
 
 
