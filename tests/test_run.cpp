@@ -31,8 +31,7 @@ constexpr std::int64_t kSteps = 12;
 /// A tiny model, its records, and a run of twelve steps over them.
 struct Fixture {
   CausalLM model = CausalLM::load(golden_path("tiny_llama/plain"), {}, DType::f32);
-  std::vector<Example> train =
-      golden_examples(golden_json("tiny_llama/plain/base.json").at("examples", "base"));
+  std::vector<Example> train = golden_examples(golden_json("tiny_llama/plain/base.json").at("examples", "base"));
   std::vector<Example> valid{train[1], train[4]};
 
   Fixture() { train.pop_back(); }  // its one token has no target
@@ -158,14 +157,48 @@ TEST_CASE("a newer format of the run record is refused by name") {
   CHECK_THROWS_WITH_AS(f.run(o), doctest::Contains("format 2 is newer than this library's 1"), Error);
 }
 
+namespace {
+const std::string kSample = FTLIB_TESTS_DIR "/formats/v1/run";
+constexpr std::int64_t kSampleSteps = 5;
+}  // namespace
+
+TEST_CASE("write the sample of the run folder's first format" * doctest::test_suite("write") * doctest::skip()) {
+  const Fixture f;
+  std::atomic<bool> stop{false};
+  RunOptions o = f.options(kSample);
+  o.overwrite = true, o.keep_checkpoints = 1;
+  f.run(
+      o,
+      [&](const Json& event) {
+        stop = stop || (event.find("grad_norm") && event.at("step", "").as_integer("") == kSampleSteps);
+      },
+      &stop);
+}
+
+TEST_CASE("a run folder of the first format is read, and its run goes on") {
+  const Fixture f;
+  const TemporaryFolder folder;
+  RunOptions o = f.options(folder / "run");
+  fs::copy(kSample, o.out, fs::copy_options::recursive);
+  std::int64_t steps = 0;
+  for (const Json& event : read_journal(o.out + "/journal.jsonl"))
+    if (event.find("grad_norm")) ++steps;
+  CHECK(steps == kSampleSteps);
+  o.resume = true;
+  std::vector<std::int64_t> resumed;
+  CHECK(f.run(o, [&](const Json& event) {
+           if (event.find("grad_norm")) resumed.push_back(event.at("step", "").as_integer(""));
+         }).finished);
+  CHECK(resumed == std::vector<std::int64_t>{6, 7, 8, 9, 10, 11, 12});
+}
+
 TEST_CASE("two trainers in two threads give the bytes of one") {
   const Fixture f;
   const TemporaryFolder folder;
   const std::string one = folder.path() + "/one";
   f.run(f.options(one));
   std::vector<std::thread> hosts;
-  for (const char* name : {"/a", "/b"})
-    hosts.emplace_back([&, name] { f.run(f.options(folder.path() + name)); });
+  for (const char* name : {"/a", "/b"}) hosts.emplace_back([&, name] { f.run(f.options(folder.path() + name)); });
   for (std::thread& host : hosts) host.join();
   CHECK(final_bytes(folder.path() + "/a") == final_bytes(one));
   CHECK(final_bytes(folder.path() + "/b") == final_bytes(one));
@@ -288,7 +321,8 @@ TEST_CASE("a trainer killed at random moments always resumes from its last ackno
       set_threads(1);  // the parent's pool did not come along
       try {
         f.run(o, [&](const Json& event) {
-          const std::int64_t step = event.at("event", "").as_string("") == "checkpoint" ? event.at("step", "").as_integer("") : -1;
+          const std::int64_t step =
+              event.at("event", "").as_string("") == "checkpoint" ? event.at("step", "").as_integer("") : -1;
           if (step >= 0 && write(acknowledged[1], &step, sizeof step) < 0) _exit(1);
         });
       } catch (...) {
