@@ -55,6 +55,11 @@ TEST_CASE("the report stands alone and escapes what models say") {
   CHECK(svg.starts_with("<svg xmlns="));
   CHECK(svg.find("3.000 to 2.000 held out") != svg.npos);
   const std::string page = html_page("T", "<lead>", {{"Samples", html_table({{"x"}, {"<script>"}}) + svg}});
+  const std::string table = svg_table("T", {{"", "a"}, {"b & c", "<script>"}});
+  CHECK(table.starts_with("<svg xmlns="));
+  CHECK(table.find(">b &amp; c</text>") != table.npos);
+  CHECK(table.find(">&lt;script&gt;</text>") != table.npos);
+  CHECK(table.ends_with("</svg>\n"));
   CHECK(page.find("<script") == page.npos);
   CHECK(page.find("&lt;script&gt;") != page.npos);
   for (const char* outside : {"http:", "https:", "src=", "href="}) {

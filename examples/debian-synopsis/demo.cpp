@@ -213,6 +213,7 @@ class Demo {
     ftlib::write_file_atomic(file("result.json"), ftlib::dump_json(json, {2, ",", ": ", false, false}) + "\n");
     write_outputs();
     ftlib::write_file_atomic(file("loss.svg"), std::string_view(LossChart(systems_).svg()));
+    ftlib::write_file_atomic(file("figures.svg"), std::string_view(figures_svg()));
     ftlib::write_file_atomic(file("report.html"), std::string_view(report()));
   }
 
@@ -262,13 +263,17 @@ class Demo {
     return has_rules_ ? text.substr(sizeof synopsis::kInstruction - 1 + 2) : text;
   }
 
+  std::string figures_svg() const {
+    return svg_table("Figures of the held-out questions", figure_rows(systems_, has_rules_));
+  }
+
   std::string report() const {
     std::vector<Section> sections;
     const auto all = tables();
     std::string differences = html_table(all[1]) + html_table(all[2]);
     sections.push_back({"Training", LossChart(systems_).svg() + html_table(all[3])});
     sections.push_back({concat("Answers to ", questions_.size(), " held-out questions"),
-                        html_table(all[0]) + "<p>" + escaped(reference_line()) + "</p>\n"});
+                        figures_svg() + "<p>" + escaped(reference_line()) + "</p>\n"});
     sections.push_back({"Differences on the same questions, with 95 % intervals", differences});
     std::string said;
     for (const std::size_t i : samples()) said += "<div class=\"said\">" + html_table(sample_rows(i)) + "</div>\n";

@@ -142,6 +142,34 @@ inline std::string html_table(const std::vector<std::vector<std::string>>& rows)
   return out + "</table></div>\n";
 }
 
+/// The same table as a picture that also stands alone.
+inline std::string svg_table(std::string_view title, const std::vector<std::vector<std::string>>& rows) {
+  constexpr int kRow = 30, kLetter = 9, kGap = 28;  // units of the view box, for letters of 15
+  std::vector<int> right;  // edge of each column
+  for (const auto& row : rows)
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      if (c == right.size()) right.push_back(0);
+      right[c] = std::max(right[c], static_cast<int>(row[c].size()) * kLetter + kGap);
+    }
+  for (std::size_t c = 1; c < right.size(); ++c) right[c] += right[c - 1];
+  const int width = right.back(), height = kRow * static_cast<int>(rows.size());
+  std::string out = ftlib::concat(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ", width, " ", height, "\" style=\"max-width:", width,
+      "px\" role=\"img\" font-family=\"system-ui, sans-serif\" font-size=\"15\">\n<title>", escaped(title),
+      "</title>\n<style>.ink{fill:#333}.head{font-weight:600}.grid{stroke:#ddd}\n",
+      "@media(prefers-color-scheme:dark){.ink{fill:#ccc}.grid{stroke:#444}}</style>\n");
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const int base = kRow * static_cast<int>(r);
+    for (std::size_t c = 0; c < rows[r].size(); ++c)
+      out += ftlib::concat("<text class=\"ink", r == 0 || c == 0 ? " head" : "", "\" text-anchor=\"",
+                           c == 0 ? "start" : "end", "\" x=\"", c == 0 ? 0 : right[c], "\" y=\"", base + 20, "\">",
+                           escaped(rows[r][c]), "</text>");
+    out += ftlib::concat("<line class=\"grid\" x1=\"0\" x2=\"", width, "\" y1=\"", base + kRow - 1, "\" y2=\"",
+                         base + kRow - 1, "\"/>\n");
+  }
+  return out + "</svg>\n";
+}
+
 /// A heading and what stands below it.
 struct Section {
   std::string title, body;
