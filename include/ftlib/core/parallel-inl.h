@@ -59,7 +59,7 @@ struct Region {
   std::int64_t chunks;
   int worker_limit;
   std::atomic<std::int64_t> next{0};
-  int workers = 0;  // guarded by the pool's mutex
+  std::atomic<int> workers{0};  // changed under the pool's mutex
   Region* following = nullptr;
 
   void work() noexcept {
@@ -142,7 +142,8 @@ class Pool {
     if (sleepers_.load(std::memory_order_seq_cst) > 0) wake_.notify_all();
   }
 
-  /// Unlinks the region, then waits until the workers that joined it have left.
+  /// Unlinks the region, then waits until the workers that joined it have left. Parks where one of them lost its CPU:
+  /// a caller that goes on spinning takes the time that this worker needs.
   void retire(Region& region) {
     std::unique_lock lock(mutex_);
     for (Region** link = &regions_; *link; link = &(*link)->following)
@@ -150,12 +151,11 @@ class Pool {
         *link = region.following;
         break;
       }
-    for (int spins = 0; region.workers > 0; ++spins) {
-      lock.unlock();
-      if (spins < 4096) relax();
-      else std::this_thread::yield();
-      lock.lock();
-    }
+    lock.unlock();
+    const auto empty = [&] { return region.workers.load(std::memory_order_acquire) == 0; };
+    if (spin(empty)) return;
+    lock.lock();
+    left_.wait(lock, empty);
   }
 
   Region* join_one() {  // under the mutex
@@ -181,20 +181,25 @@ class Pool {
         lock.unlock();
         region->work();
         lock.lock();
-        --region->workers;
+        if (region->workers.fetch_sub(1, std::memory_order_release) == 1) left_.notify_all();
       }
     }
   }
 
-  /// Spins about 200 us, then parks.
-  std::uint64_t wait_for_news(std::uint64_t seen) {
+  /// Until done(), at most about 200 us; returns whether it came true.
+  template <class Done>
+  static bool spin(Done done) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
-    for (int spins = 0;; ++spins) {
-      const std::uint64_t now = version_.load(std::memory_order_acquire);
-      if (now != seen) return now;
+    for (int spins = 0; !done(); ++spins) {
       relax();
-      if (spins % 64 == 63 && std::chrono::steady_clock::now() > until) break;
+      if (spins % 64 == 63 && std::chrono::steady_clock::now() > until) return false;
     }
+    return true;
+  }
+
+  std::uint64_t wait_for_news(std::uint64_t seen) {
+    if (spin([&] { return version_.load(std::memory_order_acquire) != seen; }))
+      return version_.load(std::memory_order_acquire);
     std::unique_lock lock(mutex_);
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
     wake_.wait(lock, [&] { return stop_ || version_.load(std::memory_order_acquire) != seen; });
@@ -203,7 +208,8 @@ class Pool {
   }
 
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_;  // news for parked workers
+  std::condition_variable left_;  // the last worker left a region
   std::vector<std::thread> workers_;
   Region* regions_ = nullptr;
   bool stop_ = false;
