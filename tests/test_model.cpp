@@ -311,6 +311,26 @@ TEST_CASE("greedy tokens do not depend on the other prompts, and a shared prefix
   CHECK_THROWS_AS(generate(tiny.model, nullptr, std::vector<std::vector<std::int32_t>>{{}}, options), Error);
 }
 
+TEST_CASE("a generation that its callback ends gives what it has, at whichever token that is") {
+  const Tiny tiny("rich");
+  const std::vector<std::vector<std::int32_t>> prompts{{3, 4, 5}, {6, 7}, {8}};
+  GenerateOptions options;
+  options.max_tokens = 4;
+  options.max_batch = 2;
+  const auto whole = generate(tiny.model, nullptr, prompts, options);
+  for (std::size_t last = 1; last <= 12; ++last) {
+    std::size_t seen = 0, kept = 0;
+    const auto some =
+        generate(tiny.model, nullptr, prompts, options, [&](std::size_t, std::int32_t) { return ++seen < last; });
+    CHECK(seen == last);
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      kept += some[i].tokens.size();
+      CHECK(std::equal(some[i].tokens.begin(), some[i].tokens.end(), whole[i].tokens.begin()));
+    }
+    CHECK(kept == last);
+  }
+}
+
 TEST_CASE("sampling follows the distribution that temperature, top-k and top-p leave") {
   const std::vector<float> logits{0.0f, 1.0f, 2.0f, -1.0f};
   GenerateOptions options;

@@ -65,7 +65,7 @@ class Generation {
     fill_prefix();
     while (!cancelled_ && (next_prompt_ < prompts_.size() || any_active())) {
       admit();
-      if (any_active()) decode();
+      if (!cancelled_ && any_active()) decode();
     }
     return std::move(results_);
   }
