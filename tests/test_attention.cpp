@@ -183,7 +183,8 @@ TEST_CASE("generation over a cache gives what the whole sequence gives") {
   // Few long sequences, then many that ask for one to three tokens: each takes its own way through the heads.
   std::vector<std::int32_t> few = {150, 5, 70}, many, few_asked = {1, 5, 70}, many_asked;
   for (std::int32_t s = 0; s < 20; ++s) many.push_back(3 + s * 37 % 140), many_asked.push_back(1 + s % 3);
-  for (const auto& [lengths, asked] : {std::pair{few, few_asked}, std::pair{many, many_asked}}) {
+  for (const auto& both : {std::pair{few, few_asked}, std::pair{many, many_asked}}) {
+    const auto &lengths = both.first, &asked = both.second;
     const Problem whole{{6, 2, 64, lengths}};
     const std::vector<std::int32_t> q_offsets = offsets_of(asked);
     std::vector<std::int32_t> kv_begin;  // from the end of the cache to its start, with a row of NaN between

@@ -25,7 +25,8 @@ ConstTensorView ids(const std::vector<std::int32_t>& values) {
 }  // namespace
 
 TEST_CASE("rms_norm equals the reference in double on every backend") {
-  for (const auto [tokens, dim] : cases::kMatrices) {
+  for (const cases::Matrix& shape : cases::kMatrices) {
+    const std::int64_t tokens = shape.rows, dim = shape.columns;
     CAPTURE(dim);
     Values weight = Values::random(DType::f32, dim, 2);
     oracle::check_op(
@@ -39,15 +40,17 @@ TEST_CASE("rms_norm equals the reference in double on every backend") {
         [&](DType dtype) {
           const Doubles x = Values::random(dtype, tokens * dim, 1).doubles();
           Doubles y = zeros(tokens * dim), rstd = zeros(tokens);
-          reference::rms_norm<double>(rows(x, dim), weight.doubles().data(), 1e-5, rows(y, dim), rstd.data(), tokens, dim);
+          reference::rms_norm<double>(rows(x, dim), weight.doubles().data(), 1e-5, rows(y, dim), rstd.data(), tokens,
+                                      dim);
           return std::vector<Doubles>{y, rstd};
         });
   }
 }
 
 TEST_CASE("rms_norm_backward equals the reference in double on every backend") {
-  for (const auto [tokens, dim] : cases::kMatrices)
+  for (const cases::Matrix& shape : cases::kMatrices)
     for (const bool with_residual : {false, true}) {
+      const std::int64_t tokens = shape.rows, dim = shape.columns;
       CAPTURE(dim);
       Values weight = Values::random(DType::f32, dim, 2), rstd = Values::random(DType::f32, tokens, 3, 0.5);
       const auto input = [&](DType dtype, std::uint64_t key) { return Values::random(dtype, tokens * dim, key); };
@@ -90,7 +93,8 @@ TEST_CASE("rms_norm_backward is the derivative of rms_norm") {
 }
 
 TEST_CASE("rope equals the reference in double on every backend, and its inverse undoes it") {
-  for (const auto [tokens, heads, dim] : cases::kHeadShapes) {
+  for (const cases::HeadShape& shape : cases::kHeadShapes) {
+    const std::int64_t tokens = shape.tokens, heads = shape.heads, dim = shape.head_dim;
     constexpr std::int64_t kTable = 50;
     Doubles cosine = zeros(kTable * dim / 2), sine = cosine;
     for (std::size_t i = 0; i < cosine.size(); ++i)
@@ -109,8 +113,8 @@ TEST_CASE("rope equals the reference in double on every backend, and its inverse
           [&](DType dtype) {
             Doubles x = Values::random(dtype, tokens * heads * dim, 1).doubles();
             const Doubles cd = c.doubles(), sd = s.doubles();
-            reference::rope<double>({x.data(), heads * dim, dim}, positions.data(), rows(cd, dim / 2), rows(sd, dim / 2),
-                                    inverse, tokens, heads, dim);
+            reference::rope<double>({x.data(), heads * dim, dim}, positions.data(), rows(cd, dim / 2),
+                                    rows(sd, dim / 2), inverse, tokens, heads, dim);
             return std::vector<Doubles>{x};
           });
     Values x = Values::random(DType::f32, tokens * heads * dim, 1);
@@ -122,9 +126,12 @@ TEST_CASE("rope equals the reference in double on every backend, and its inverse
 }
 
 TEST_CASE("swiglu equals the reference in double on every backend, far out too") {
-  for (const auto [tokens, dim] : cases::kMatrices)
+  for (const cases::Matrix& shape : cases::kMatrices)
     for (const double scale : {1.0, 60.0}) {
-      const auto input = [&](DType dtype, std::uint64_t key) { return Values::random(dtype, tokens * dim, key, scale); };
+      const std::int64_t tokens = shape.rows, dim = shape.columns;
+      const auto input = [&](DType dtype, std::uint64_t key) {
+        return Values::random(dtype, tokens * dim, key, scale);
+      };
       oracle::check_op(
           "swiglu", &KernelTable::swiglu,
           [&](DType dtype) {
@@ -142,7 +149,8 @@ TEST_CASE("swiglu equals the reference in double on every backend, far out too")
 }
 
 TEST_CASE("swiglu_backward equals the reference in double on every backend, in place too") {
-  for (const auto [tokens, dim] : cases::kMatrices) {
+  for (const cases::Matrix& shape : cases::kMatrices) {
+    const std::int64_t tokens = shape.rows, dim = shape.columns;
     const auto input = [&](DType dtype, std::uint64_t key) { return Values::random(dtype, tokens * dim, key, 3); };
     oracle::check_op(
         "swiglu_backward", &KernelTable::swiglu_backward,
@@ -152,7 +160,8 @@ TEST_CASE("swiglu_backward equals the reference in double on every backend, in p
           return std::vector<Values>{gate, up};
         },
         [&](DType dtype) {
-          const Doubles gate = input(dtype, 1).doubles(), up = input(dtype, 2).doubles(), dy = input(dtype, 3).doubles();
+          const Doubles gate = input(dtype, 1).doubles(), up = input(dtype, 2).doubles(),
+                        dy = input(dtype, 3).doubles();
           Doubles d_gate = zeros(tokens * dim), d_up = d_gate;
           reference::swiglu_backward<double>(rows(gate, dim), rows(up, dim), rows(dy, dim), rows(d_gate, dim),
                                              rows(d_up, dim), tokens, dim);
@@ -163,7 +172,8 @@ TEST_CASE("swiglu_backward equals the reference in double on every backend, in p
 
 TEST_CASE("swiglu_backward is the derivative of swiglu") {
   constexpr std::int64_t kCount = 24;
-  Doubles gate = Values::random(DType::f32, kCount, 1, 3).doubles(), up = Values::random(DType::f32, kCount, 2).doubles();
+  Doubles gate = Values::random(DType::f32, kCount, 1, 3).doubles(),
+          up = Values::random(DType::f32, kCount, 2).doubles();
   const Doubles dy = Values::random(DType::f32, kCount, 3).doubles();
   Doubles y = zeros(kCount), d_gate = y, d_up = y;
   const auto forward = [&] {
@@ -177,7 +187,8 @@ TEST_CASE("swiglu_backward is the derivative of swiglu") {
 }
 
 TEST_CASE("convert rounds once to nearest even on every backend and strides over rows") {
-  for (const auto [tokens, dim] : cases::kMatrices)
+  for (const cases::Matrix& shape : cases::kMatrices) {
+    const std::int64_t tokens = shape.rows, dim = shape.columns;
     oracle::check_op(
         "convert", &KernelTable::convert,
         [&](DType dtype) {
@@ -192,6 +203,7 @@ TEST_CASE("convert rounds once to nearest even on every backend and strides over
         [&](DType dtype) {
           return std::vector<Doubles>{Values(dtype, Values::random(DType::f32, tokens * dim, 1).doubles()).doubles()};
         });
+  }
 }
 
 TEST_CASE("convert keeps NaN, infinity and signed zero") {
@@ -235,7 +247,8 @@ struct LossInputs {
 };
 LossInputs loss_inputs(std::int64_t rows, std::int64_t vocabulary) {
   LossInputs in{Values::random(DType::f32, rows * vocabulary, 1, 4), Values::random(DType::f32, rows, 2), {}};
-  for (std::int64_t s = 0; s < rows; ++s) in.targets.push_back(static_cast<std::int32_t>((s * 7919 + vocabulary - 1) % vocabulary));
+  for (std::int64_t s = 0; s < rows; ++s)
+    in.targets.push_back(static_cast<std::int32_t>((s * 7919 + vocabulary - 1) % vocabulary));
   return in;
 }
 std::vector<Doubles> wanted_loss(LossInputs& in, std::int64_t rows_count, std::int64_t vocabulary) {
@@ -249,7 +262,8 @@ std::vector<Doubles> wanted_loss(LossInputs& in, std::int64_t rows_count, std::i
 }  // namespace
 
 TEST_CASE("cross_entropy and its gradient equal the reference in double on every backend") {
-  for (const auto [count, vocabulary] : cases::kLogits) {
+  for (const cases::Matrix& shape : cases::kLogits) {
+    const std::int64_t count = shape.rows, vocabulary = shape.columns;
     CAPTURE(vocabulary);
     LossInputs in = loss_inputs(count, vocabulary);
     oracle::check_op(
@@ -265,7 +279,8 @@ TEST_CASE("cross_entropy and its gradient equal the reference in double on every
 }
 
 TEST_CASE("cross_entropy may write its gradient over the logits, in a narrower type too") {
-  for (const auto [count, vocabulary] : cases::kLogits) {
+  for (const cases::Matrix& shape : cases::kLogits) {
+    const std::int64_t count = shape.rows, vocabulary = shape.columns;
     LossInputs in = loss_inputs(count, vocabulary);
     for (const DType dtype : {DType::f32, DType::bf16})
       oracle::for_each_backend([&](const KernelTable&) {
@@ -346,7 +361,8 @@ TEST_CASE("rows may be strided and outputs may alias inputs, bit for bit") {
 }
 
 TEST_CASE("ops name what does not fit, with both shapes") {
-  Values a = Values::filled(DType::f32, 6, 0), b = Values::filled(DType::f32, 2, 0), h = Values::filled(DType::bf16, 6, 0);
+  Values a = Values::filled(DType::f32, 6, 0), b = Values::filled(DType::f32, 2, 0),
+         h = Values::filled(DType::bf16, 6, 0);
   const std::vector<std::int32_t> targets = {0, 3};
   const std::vector<std::int64_t> keys = {1, 2};
   CHECK_THROWS_WITH_AS(rms_norm({a.matrix(3), b.vector(), 1e-5f, a.matrix(3), {}}),

@@ -34,10 +34,10 @@ const AddedTokens::Entry* AddedTokens::longest_at(std::string_view text) const n
   for (std::size_t depth = 0; low != high; ++depth) {
     if (low->content.size() == depth) found = &*low++;
     if (depth == text.size()) break;
-    const auto byte = [depth](const Entry& entry) { return static_cast<unsigned char>(entry.content[depth]); };
-    const auto range = std::ranges::equal_range(low, high, static_cast<unsigned char>(text[depth]), {}, byte);
-    low = range.begin();
-    high = range.end();
+    const auto byte = static_cast<unsigned char>(text[depth]);
+    const auto at = [depth](const Entry& entry) { return static_cast<unsigned char>(entry.content[depth]); };
+    low = std::ranges::lower_bound(low, high, byte, {}, at);
+    high = std::ranges::upper_bound(low, high, byte, {}, at);
   }
   return found;
 }
@@ -62,4 +62,4 @@ std::size_t AddedTokens::strip_right(std::string_view text, std::size_t end) noe
   return end;
 }
 
-}  // namespace ftlib
+}  // namespace ftlib::inline FTLIB_ABI::tokenizer

@@ -29,7 +29,6 @@ class Vocabulary {
   std::string text_;
   std::vector<std::size_t> ends_;
   std::vector<std::int32_t> slots_;  // open addressing by hash, -1 is free
-  std::size_t used_ = 0;
 };
 
 /// Pairs of tokens that join, in the order of their ranks.

@@ -146,8 +146,10 @@ Selection select_targets(const std::vector<LoraModule>& linears, const LoraConfi
 std::string near_names(std::string_view name, const std::vector<LoraModule>& linears) {
   const bool whole = name.find('.') != name.npos;
   std::set<std::string_view> candidates;
-  for (const std::string_view linear : std::views::transform(linears, &LoraModule::name))
+  for (const LoraModule& module : linears) {
+    const std::string_view linear = module.name;
     candidates.insert(whole ? linear : linear.substr(linear.rfind('.') + 1));
+  }
   std::vector<std::pair<std::size_t, std::string_view>> near;
   for (const std::string_view candidate : candidates)
     if (const std::size_t distance = edit_distance(name.substr(0, 128), candidate); distance <= candidate.size() / 2)

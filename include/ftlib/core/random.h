@@ -3,10 +3,10 @@
 // nothing depends on threads, and resume needs no generator state.
 // Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011, section 3 (Philox4x32-10).
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <utility>
 
 #include "ftlib/config.h"
 
@@ -66,7 +66,8 @@ class Random {
 /// Fisher-Yates over [begin, begin + n).
 template <class Iterator>
 void shuffle(Iterator begin, std::uint64_t n, Random random) {
-  for (std::uint64_t i = n; i > 1; --i) std::swap(begin[i - 1], begin[random.below(i)]);
+  const auto at = [&](std::uint64_t i) { return begin + static_cast<std::ptrdiff_t>(i); };
+  for (std::uint64_t i = n; i > 1; --i) std::iter_swap(at(i - 1), at(random.below(i)));
 }
 
 }  // namespace ftlib
