@@ -46,7 +46,7 @@ class Reader {
  public:
   Reader(const Json& json, std::string_view what) : json_(json), what_(what) { json.as_object(what); }
 
-  std::string name(std::string_view key) const { return concat(what_, ": ", key); }
+  std::string name(std::string_view key) const { return concat(what_, ": ", excerpt(key)); }
   const Json* take(std::string_view key) {
     used_.push_back(key);
     const Json* value = json_.find(key);

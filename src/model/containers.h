@@ -7,6 +7,9 @@ namespace ftlib::inline FTLIB_ABI {
 std::unique_ptr<ModelFiles> open_gguf_model(const std::string& path);
 std::unique_ptr<ModelFiles> open_huggingface_model(const std::string& path);
 
+/// Whether a linear of these files has a bias.
+bool has_bias(const ModelFiles& files, std::int64_t layer, LinearKind kind);
+
 /// SHA-256 of a file, remembered for this process by (device, inode, size, time of change).
 std::string cached_file_digest(const std::string& path);
 

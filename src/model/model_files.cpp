@@ -11,16 +11,97 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
-std::unique_ptr<ModelFiles> ModelFiles::open(const std::string& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  FT_CHECK(std::filesystem::exists(status), not_found, "[model] ", path,
-           ": there is nothing; a model is a .gguf file or a folder with config.json and *.safetensors");
-  if (!std::filesystem::is_directory(status)) return open_gguf_model(path);
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::string_view kWhatAModelIs = "a model is a .gguf file or a folder with config.json and *.safetensors";
+
+std::unique_ptr<ModelFiles> open_folder(const std::string& path) {
+  std::error_code ignored;
+  const auto holds = [&](std::string_view name) { return fs::exists(concat(path, "/", name), ignored); };
+  if (holds("config.json")) return open_huggingface_model(path);
   for (const char* pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
-    FT_CHECK(std::filesystem::exists(path + "/config.json") || !std::filesystem::exists(path + "/" + pickle), unsupported,
-             "[model] ", path, ": ", pickle, " is a pickle and never read; convert it to safetensors");
-  return open_huggingface_model(path);
+    FT_CHECK(!holds(pickle), unsupported, "[model] ", path, ": ", pickle,
+             " is a pickle and never read; convert it to safetensors");
+  FT_CHECK(!holds("adapter_config.json"), not_found, "[model] ", path,
+           " holds an adapter, not a model; give its base as the model and the folder as --adapter");
+  throw Error(Status::not_found, Reason::io, concat("[model] ", path, " has no config.json; ", kWhatAModelIs));
+}
+
+std::unique_ptr<ModelFiles> open_file(const std::string& path) {
+  for (const std::string_view part_of_a_folder : {".safetensors", ".json", ".bin"})
+    FT_CHECK_FILE(!path.ends_with(part_of_a_folder), magic, "[model] ", path, " is a file of a Hugging Face folder; ",
+                  kWhatAModelIs, ", here ",
+                  fs::path(path).has_parent_path() ? fs::path(path).parent_path().string() : ".");
+  return open_gguf_model(path);
+}
+
+/// Every tensor that the configuration asks for, in its shape, and no other.
+class Inventory {
+ public:
+  explicit Inventory(const ModelFiles& files) : files_(files) {
+    for (const StoredTensor& tensor : files.tensors()) left_.emplace(tensor.name, &tensor);
+  }
+
+  void check() {
+    const ModelConfig& c = files_.config();
+    need("model.embed_tokens.weight", c.vocab_size, c.hidden_size);
+    for (std::int64_t layer = 0; layer < c.num_hidden_layers; ++layer) need_layer(layer);
+    need("model.norm.weight", 1, c.hidden_size);
+    if (!c.tie_word_embeddings)
+      need("lm_head.weight", c.vocab_size, c.hidden_size);
+    else
+      left_.erase("lm_head.weight");  // a copy of the embedding
+    FT_CHECK_FILE(left_.empty(), mismatch, files_.path(), ": tensor ",
+                  excerpt(left_.empty() ? "" : left_.begin()->first), " has no place in a model of ",
+                  c.num_hidden_layers, " layers");
+  }
+
+ private:
+  void need_layer(std::int64_t layer) {
+    const ModelConfig& c = files_.config();
+    const std::string prefix = concat("model.layers.", layer, ".");
+    need(prefix + "input_layernorm.weight", 1, c.hidden_size);
+    need(prefix + "post_attention_layernorm.weight", 1, c.hidden_size);
+    for (int i = 0; i < kLinearKinds; ++i) {
+      const auto kind = static_cast<LinearKind>(i);
+      const LinearShape shape = linear_shape(c, kind);
+      const std::string name = linear_name(layer, kind);
+      need(name + ".weight", shape.out, shape.in);
+      if (has_bias(files_, layer, kind)) need(name + ".bias", 1, shape.out);
+    }
+  }
+
+  void need(const std::string& name, std::int64_t out, std::int64_t in) {
+    const auto found = left_.find(name);
+    FT_CHECK_FILE(found != left_.end(), mismatch, files_.path(), ": tensor ", name, " is missing; a model of ",
+                  files_.config().num_hidden_layers, " layers has it");
+    const StoredTensor& tensor = *found->second;
+    FT_CHECK_FILE(tensor.shape[0] == out && tensor.shape[1] == in, mismatch, files_.path(), ": tensor ", name, " is [",
+                  tensor.shape[0], ", ", tensor.shape[1], "], the configuration wants [", out, ", ", in, "]");
+    left_.erase(found);
+  }
+
+  const ModelFiles& files_;
+  std::map<std::string_view, const StoredTensor*> left_;
+};
+
+}  // namespace
+
+std::unique_ptr<ModelFiles> ModelFiles::open(const std::string& path) {
+  std::error_code ignored;
+  const auto status = fs::status(path, ignored);
+  FT_CHECK(fs::exists(status), not_found, "[model] ", path, ": there is nothing; ", kWhatAModelIs);
+  std::unique_ptr<ModelFiles> files = fs::is_directory(status) ? open_folder(path) : open_file(path);
+  Inventory(*files).check();
+  return files;
+}
+
+// GGUF keeps no bias of o where it is zero.
+bool has_bias(const ModelFiles& files, std::int64_t layer, LinearKind kind) {
+  const ModelConfig& c = files.config();
+  if (kind == LinearKind::o_proj && c.attention_bias) return files.find(linear_name(layer, kind) + ".bias") != nullptr;
+  return kind <= LinearKind::o_proj ? c.attention_bias : c.mlp_bias;
 }
 
 const StoredTensor* ModelFiles::find(std::string_view name) const noexcept {
@@ -46,4 +127,4 @@ std::string cached_file_digest(const std::string& path) {
   return (*known)[key] = digest;
 }
 
-}  // namespace ftlib
+}  // namespace ftlib::inline FTLIB_ABI

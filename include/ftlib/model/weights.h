@@ -29,7 +29,8 @@ struct StoredTensor {
 class ModelFiles {
  public:
   /// MODEL: a .gguf file or a folder with config.json and *.safetensors. Throws Error{not_found|invalid_file|unsupported};
-  /// every tensor and config key is consumed or known to be harmless, any other is refused by name.
+  /// every tensor that the configuration asks for is there in its shape; every other tensor and config key is known to
+  /// be harmless, or refused by name.
   static std::unique_ptr<ModelFiles> open(const std::string& path);
   virtual ~ModelFiles() = default;
 
