@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::int64_t kSmallest8bitTensor = 4096;  // bitsandbytes' min_8bit_size
 constexpr std::int64_t kStateBlock = 256;
+constexpr double kLargestRate = 1000;
 
 std::int64_t blocks(std::int64_t n) { return (n + kStateBlock - 1) / kStateBlock; }
 
@@ -28,7 +29,8 @@ std::int64_t moment_bytes(Optimizer optimizer, std::int64_t n) {
 void check_options(const TrainOptions& o) {
   FT_CHECK(o.epochs >= 1 && o.epochs <= 100000, invalid_argument, "[train] epochs must be 1 to 100000, got ", o.epochs);
   FT_CHECK(o.steps >= 0, invalid_argument, "[train] steps must not be negative, got ", o.steps);
-  FT_CHECK(o.adamw.lr >= 0 && std::isfinite(o.adamw.lr), invalid_argument, "[train] lr must be finite and >= 0");
+  FT_CHECK(o.adamw.lr >= 0 && o.adamw.lr <= kLargestRate, invalid_argument, "[train] lr must be 0 to ", kLargestRate,
+           ", got ", o.adamw.lr);
   FT_CHECK(o.adamw.beta1 >= 0 && o.adamw.beta1 < 1 && o.adamw.beta2 >= 0 && o.adamw.beta2 < 1, invalid_argument,
            "[train] betas must lie in [0, 1), got ", o.adamw.beta1, ",", o.adamw.beta2);
   FT_CHECK(o.adamw.eps > 0 && std::isfinite(o.adamw.eps), invalid_argument, "[train] eps must be positive");
@@ -165,6 +167,14 @@ std::string Trainer::non_finite_text(double loss) const {
   return "the gradients' norm is not finite";
 }
 
+// The last step's parameters meet no forward pass that would show it.
+void Trainer::check_update() const {
+  for (const Parameter& p : parameters_)
+    FT_CHECK(std::all_of(p.value, p.value + p.n, [](float value) { return std::isfinite(value); }), non_finite,
+             "[train] step ", step_ + 1, ": the update made ", adapter_.modules[p.module].name,
+             p.is_a ? ".lora_A" : ".lora_B", " NaN or infinite; lower --lr");
+}
+
 void Trainer::update(double lr, double factor) {
   AdamWOptions adamw = options_.adamw;
   adamw.lr = lr;
@@ -182,6 +192,7 @@ void Trainer::update(double lr, double factor) {
   ++applied_steps_;
   adamw_step(tensors, adamw, applied_steps_, static_cast<float>(factor));
   if (!quantized.empty()) adamw_8bit_step(quantized, adamw, applied_steps_, static_cast<float>(factor));
+  check_update();
   pass_.refresh_adapter();
 }
 

@@ -104,6 +104,7 @@ class Trainer {
   void plan_steps();
   double accumulate(const std::vector<Batch>& batches, double weight_sum);
   std::string non_finite_text(double loss) const;
+  void check_update() const;
   void update(double lr, double factor);
   void advance();
 
