@@ -38,6 +38,14 @@ std::string shard(const std::string& name, int bytes) {
          std::string(static_cast<std::size_t>(bytes), 'x');
 }
 
+/// a (4 bytes) and z (1 byte).
+std::string two_tensors() {
+  const std::string header = R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"z":{"dtype":"U8","shape":[1],)"
+                             R"("data_offsets":[4,5]}})";
+  const std::uint64_t size = header.size();
+  return std::string(reinterpret_cast<const char*>(&size), 8) + header + "xxxxx";
+}
+
 constexpr std::string_view kIndex = "/model.safetensors.index.json";
 constexpr std::string_view kGoodIndex =
     R"({"metadata":{"total_size":7},"weight_map":{"a":"one.safetensors","b":"two.safetensors"}})";
@@ -89,6 +97,10 @@ TEST_CASE("an index that does not fit its shards is refused") {
   CHECK(reason_with(R"({"weight_map":{"a":"two.safetensors","b":"one.safetensors"}})") == Reason::mismatch);
   CHECK(reason_with(R"({"weight_map":{"a":"one.safetensors","b":"two.safetensors","c":"two.safetensors"}})") ==
         Reason::mismatch);
+  write_raw(folder / "one.safetensors", two_tensors());
+  CHECK(reason_with(kGoodIndex) == Reason::mismatch);  // "z" is in no list
+  write_raw(folder / "one.safetensors", shard("a", 4));
+  CHECK(reason_with(kGoodIndex) == Reason::none);
   CHECK(reason_with(R"({"weight_map":{}})") == Reason::schema);
   CHECK(reason_with(R"({"weight_map":[]})") == Reason::schema);
   CHECK(reason_with(R"({"weight_map":{"a":1}})") == Reason::schema);
@@ -205,6 +217,50 @@ TEST_CASE("a file that was not committed leaves no trace") {
   }
   CHECK(entries_in(folder.path()) == 0);
   CHECK(error_of([&] { write_file_atomic(folder / "absent/f", "x"); })->status() == Status::not_found);
+}
+
+TEST_CASE("a staged folder arrives whole, or everything is as it was, whichever call fails") {
+  const auto fill = [](const std::string& out) {
+    StagedFolder staged(out);
+    write_file_atomic(staged.path() + "/weights", "new");
+    write_file_atomic(staged.path() + "/config", "new");
+    staged.commit("config");
+  };
+  for (const IoFault fault : kIoFaults)
+    for (const bool there : {false, true}) {
+      bool struck = true;
+      for (int k = 0; struck && k < 100; ++k) {
+        INFO(concat("fault ", static_cast<int>(fault), there ? " in a folder that is there" : "", " at call ", k));
+        const TemporaryFolder folder;
+        const std::string out = folder / "out";
+        if (there) {
+          fs::create_directory(out);
+          for (const char* name : {"/weights", "/config", "/mine"}) write_raw(out + name, "old");
+        }
+        std::optional<Error> error;
+        {
+          const IoFaults faults(fault, k, false);
+          error = error_of([&] { fill(out); });
+          struck = faults.struck();
+        }
+        const auto content = [&](const char* name) { return fs::exists(out + name) ? read_file(out + name) : ""; };
+        const std::string config = content("/config"), weights = content("/weights");
+        if (!error) CHECK(config + weights == "newnew");
+        if (config == "old") CHECK(weights == "old");
+        if (config == "new") CHECK(weights == "new");
+        if (there) CHECK(content("/mine") == "old");
+        if (!there && config.empty() && weights.empty()) CHECK(entries_in(folder.path()) <= (error ? 1 : 0));
+        for (const auto& entry : fs::recursive_directory_iterator(folder.path()))
+          if (error) CHECK(entry.path().filename().string().find(".tmp-") == std::string::npos);
+      }
+      CHECK_FALSE(struck);
+    }
+  const TemporaryFolder folder;
+  {
+    const StagedFolder abandoned(folder / "a/b");
+    write_file_atomic(abandoned.path() + "/x", "x");
+  }
+  CHECK(fs::is_empty(folder / "a"));
 }
 
 TEST_CASE("folders are made and removed with all in them, links not followed") {

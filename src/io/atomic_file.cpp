@@ -48,7 +48,12 @@ void remove_one(const std::string& path, bool folder) {
 
 AtomicFile::AtomicFile(std::string path, std::int64_t bytes)
     : path_(std::move(path)), temporary_(path_ + sys::temporary_suffix()), bytes_(bytes) {
-  fd_ = sys::open(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, bytes_).release();
+  std::error_code ignored;
+  FT_CHECK(!path_.empty(), invalid_argument, "[file] the path to write is empty");
+  if (fs::is_directory(path_, ignored)) sys::fail(EISDIR, path_, "cannot write");
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY;
+  fd_ = sys::retry([&] { return sys::calls().open(temporary_.c_str(), kFlags, 0666); });
+  if (fd_ < 0) sys::fail(errno, path_, "cannot create", bytes_);
 }
 
 AtomicFile::~AtomicFile() {
@@ -91,7 +96,49 @@ void make_directories(const std::string& path) {
       sys::fail(errno, folder, "cannot create the folder");
     sys::sync_directory(sys::parent_directory(folder));
   }
-  if (!fs::is_directory(path, ignored)) sys::fail(EEXIST, path, "cannot create the folder");
+  if (!fs::is_directory(path, ignored))
+    throw Error(Status::io_error, Reason::io, concat(path, ": is no folder; name another one"));
+}
+
+StagedFolder::StagedFolder(std::string folder)
+    : folder_(std::move(folder)), path_(concat(folder_, "/", sys::temporary_suffix())) {
+  std::error_code ignored;
+  created_ = !fs::is_directory(folder_, ignored);
+  try {
+    make_directories(folder_);
+    make_directories(path_);
+  } catch (...) {
+    discard();
+    throw;
+  }
+}
+
+StagedFolder::~StagedFolder() { discard(); }
+
+void StagedFolder::discard() noexcept {
+  if (path_.empty()) return;
+  try {
+    remove_tree(path_);
+  } catch (const std::exception&) {  // nobody is left to tell
+  }
+  if (created_) sys::calls().rmdir(folder_.c_str());
+}
+
+void StagedFolder::commit(std::string_view last) {
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(path_, failed)) names.push_back(entry.path().filename().string());
+  if (failed) sys::fail(failed.value(), path_, "cannot list");
+  std::stable_partition(names.begin(), names.end(), [&](const std::string& name) { return name != last; });
+  remove_tree(concat(folder_, "/", last));
+  for (const std::string& name : names) {
+    const std::string from = concat(path_, "/", name), to = concat(folder_, "/", name);
+    if (sys::calls().rename(from.c_str(), to.c_str()) != 0) sys::fail(errno, to, "cannot rename into place");
+  }
+  sys::sync_directory(folder_);
+  created_ = false;
+  remove_tree(path_);
+  path_.clear();
 }
 
 void remove_tree(const std::string& path) {
@@ -127,4 +174,4 @@ DirectoryLock::~DirectoryLock() {
   sys::Fd(fd_).reset();
 }
 
-}  // namespace ftlib
+}  // namespace ftlib::inline FTLIB_ABI

@@ -66,15 +66,10 @@ void fill_folder(const ModelFiles& base, MergedWeights& weights, const OutputFor
   write_file_atomic(in_folder(out, "config.json"), dump_json(config, kPythonPrettyJson) + "\n");
 }
 
-/// The folder was empty or not there, so that nothing of anybody's goes when it fails.
 void write_folder(const ModelFiles& base, MergedWeights& weights, const OutputFormat& format, const std::string& out) {
-  make_directories(out);
-  try {
-    fill_folder(base, weights, format, out);
-  } catch (...) {
-    remove_tree(out);
-    throw;
-  }
+  StagedFolder folder(out);
+  fill_folder(base, weights, format, folder.path());
+  folder.commit("config.json");
 }
 
 std::vector<GgufField> merged_metadata(const ModelFiles& base, const OutputFormat& format) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "ftlib/core/buffer.h"
@@ -199,6 +200,9 @@ QuantizeReport write_quantized(const std::string& out, std::span<const InputTens
 QuantizeReport quantize_file(const std::string& in, const std::string& out, const Nf4Options& options,
                              const QuantizeProgressFunction& progress) {
   check_nf4_options(options);
+  std::error_code ignored;
+  FT_CHECK(!std::filesystem::equivalent(in, out, ignored), invalid_argument, "[quantize] ", out,
+           " is the model itself; write to another file");
   const SafetensorsModel model(in);
   const std::vector<InputTensor> tensors = input_tensors(model);
   return write_quantized(out, tensors, model.files()[0].metadata(), options, progress);

@@ -78,14 +78,14 @@ QuantizeReport quantize_model(const std::string& model, const std::string& out, 
   const bool from_gguf = !std::filesystem::is_directory(model);
   std::vector<InputTensor> tensors;
   for (const StoredTensor& tensor : files->tensors()) tensors.push_back(input_tensor(*files, tensor, from_gguf));
-  make_directories(out);
-  remove_tree(out + "/config.json");
-  Json config = write_companions(*files, out);
+  StagedFolder folder(out);
+  Json config = write_companions(*files, folder.path());
   if (from_gguf) config["dtype"] = "float32";
   config["quantization_config"] = bitsandbytes_config(options.double_quant, compute_dtype(tensors));
   const QuantizeReport report =
-      write_quantized(out + "/model.safetensors", tensors, {{"format", "pt"}}, options, progress);
-  write_file_atomic(out + "/config.json", dump_json(config, kPythonPrettyJson) + "\n");
+      write_quantized(folder.path() + "/model.safetensors", tensors, {{"format", "pt"}}, options, progress);
+  write_file_atomic(folder.path() + "/config.json", dump_json(config, kPythonPrettyJson) + "\n");
+  folder.commit("config.json");
   return report;
 }
 

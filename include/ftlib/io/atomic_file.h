@@ -38,6 +38,29 @@ void write_file_atomic(const std::string& path, std::string_view bytes);
 /// Creates the folder and those above it, durably. One that exists is fine. Throws Error{io_error, IO}.
 void make_directories(const std::string& path);
 
+/// A folder's files in the making: written into path(), a folder within the one they are for, which is created where
+/// it is not there. Destroyed before commit(), everything is again as it was. Not thread-safe.
+class StagedFolder {
+ public:
+  /// Throws Error{io_error, IO}.
+  explicit StagedFolder(std::string folder);
+  StagedFolder(const StagedFolder&) = delete;
+  StagedFolder& operator=(const StagedFolder&) = delete;
+  ~StagedFolder();
+
+  const std::string& path() const noexcept { return path_; }
+
+  /// Moves the files to their folder, over those of the same name. `last` is removed there first and comes last: a
+  /// crash between leaves a folder without it, never one of two halves. Once; throws Error{io_error, IO}.
+  void commit(std::string_view last);
+
+ private:
+  void discard() noexcept;
+
+  std::string folder_, path_;
+  bool created_;
+};
+
 /// Removes a file, or a folder with all in it; symbolic links are removed, not followed. Nothing there is fine.
 /// Throws Error{io_error, IO}.
 void remove_tree(const std::string& path);
