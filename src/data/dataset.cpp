@@ -62,7 +62,9 @@ Dataset load_dataset(const std::string& path, const Tokenizer& tokenizer, const 
     dataset.records.push_back(std::move(file.records[i]));
   }
   FT_CHECK_FILE(!dataset.examples.empty(), schema, path, ": all ", dataset.read, " records are longer than ",
-                options.max_length, " tokens; raise --max-length or use --truncate");
+                options.max_length, " tokens",
+                options.truncate ? " and keep nothing to learn from when cut; raise --max-length"
+                                 : "; raise --max-length or use --truncate");
   const bool weighted =
       std::ranges::any_of(dataset.examples, [](const Example& example) { return example.weight > 0; });
   FT_CHECK_FILE(weighted, schema, path, ": every record has weight 0: there is nothing to learn from");

@@ -138,7 +138,10 @@ class GgufReader {
 
 Tokenizer Tokenizer::load(const std::string& model) {
   std::error_code unreadable;  // GgufFile then says what is wrong
-  return std::filesystem::is_directory(model, unreadable) ? from_huggingface(model) : from_gguf(GgufFile(model));
+  const auto status = std::filesystem::status(model, unreadable);
+  FT_CHECK(status.type() != std::filesystem::file_type::not_found, not_found, "[tokenizer] ", model,
+           ": there is nothing; a model is a .gguf file or a folder with tokenizer.json");
+  return std::filesystem::is_directory(status) ? from_huggingface(model) : from_gguf(GgufFile(model));
 }
 
 Tokenizer Tokenizer::from_gguf(const GgufFile& file) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Hugging Face folder: tokenizer.json for ids, the small files beside it for special tokens and the chat template.
 #include <algorithm>
+#include <filesystem>
 
 #include "data/tokenizer_json.h"
 #include "ftlib/io/file.h"
@@ -134,6 +135,9 @@ Tokenizer Tokenizer::from_tokenizer_json(std::string_view text, std::string_view
 
 Tokenizer Tokenizer::from_huggingface(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
+  std::error_code ignored;
+  FT_CHECK(std::filesystem::exists(path, ignored), not_found, "[tokenizer] ", folder,
+           " has no tokenizer.json; copy it from where the model comes from");
   const Json json = parse_json(read_file(path), path);
   tokenizer::Parts parts = tokenizer::read_tokenizer_json(json, path);
   tokenizer::Companions(folder, parts).run();

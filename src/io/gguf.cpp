@@ -13,6 +13,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the containers store little-endian numbers");
 
+constexpr std::string_view kIncomplete = "; is the file complete?";
+
 /// Reads a header front to back through a small buffer; every length is compared with the bytes that remain.
 class Cursor {
  public:
@@ -22,6 +24,7 @@ class Cursor {
   std::uint64_t remaining() const noexcept { return static_cast<std::uint64_t>(file_.size() - at_); }
 
   void copy(void* out, std::uint64_t bytes) {
+    item_ = at_;
     check(bytes <= remaining(), Reason::trunc, "want ", bytes, " bytes, the file has ", remaining(), " more");
     const auto count = static_cast<std::int64_t>(bytes);
     if (count > end_ - at_) {
@@ -46,13 +49,16 @@ class Cursor {
     return out;
   }
   void append(std::string& out, std::uint64_t bytes) {
+    item_ = at_;
     check(bytes <= remaining(), Reason::trunc, "want ", bytes, " bytes, the file has ", remaining(), " more");
     out.resize(out.size() + bytes);
     copy(out.data() + out.size() - bytes, bytes);
   }
   template <class... Parts>
   void check(bool good, Reason reason, const Parts&... parts) const {
-    if (!good) throw Error(Status::invalid_file, reason, concat(file_.path(), ": byte ", at_, ": ", parts...));
+    if (good) return;
+    throw Error(Status::invalid_file, reason, concat(file_.path(), ": byte ", item_, ": ", parts...,
+                                                     reason == Reason::trunc ? kIncomplete : std::string_view()));
   }
 
  private:
@@ -67,6 +73,7 @@ class Cursor {
   const InputFile& file_;
   std::vector<char> buffer_;
   std::int64_t at_ = 0, begin_ = 0, end_ = 0;
+  std::int64_t item_ = 0;  ///< where what was read last begins
 };
 
 std::string length_prefixed(Cursor& in) {
@@ -301,7 +308,8 @@ void GgufFile::check_tensors(std::int64_t data_begin) {
                   end);
     FT_CHECK_FILE(!__builtin_add_overflow(end, t.bytes, &end), overflow, path(), ": tensor sizes overflow 63 bits");
     FT_CHECK_FILE(data_begin <= file_.size() && end <= file_.size() - data_begin, trunc, path(), ": tensor \"", name,
-                  "\" ends at ", end, " of the data, the file has ", file_.size() - data_begin, " bytes of data");
+                  "\" ends at ", end, " of the data, the file has ", std::max<std::int64_t>(0, file_.size() - data_begin),
+                  " bytes of data", kIncomplete);
     end = padded(end, alignment_, path());
     t.offset += data_begin;
   }

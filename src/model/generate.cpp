@@ -230,7 +230,7 @@ std::vector<Generated> generate(const CausalLM& model, const LoraAdapter* adapte
     const std::int64_t needed = static_cast<std::int64_t>(prompts[i].size()) + options.max_tokens;
     FT_CHECK(needed <= model.config().max_position_embeddings, invalid_argument, "[generate] prompt ", i, " of ",
              prompts[i].size(), " tokens and ", options.max_tokens, " new ones need ", needed,
-             " positions, the model has ", model.config().max_position_embeddings);
+             " positions, the model has ", model.config().max_position_embeddings, "; ask for fewer new tokens");
   }
   return Generation(model, adapter, prompts, options, on_token).run();
 }

@@ -68,7 +68,7 @@ FTLIB_INLINE std::vector<std::vector<std::int64_t>> plan_epoch(std::span<const s
   if (options.batch_examples > 0) return detail::bins_by_count(order, options.batch_examples);
   for (std::size_t i = 0; i < lengths.size(); ++i)
     FT_CHECK(lengths[i] <= options.batch_tokens, invalid_argument, "[loader] record ", i, " has ", lengths[i],
-             " tokens, more than --batch-tokens ", options.batch_tokens);
+             " tokens, more than --batch-tokens ", options.batch_tokens, "; raise it, or lower --max-length");
   if (options.order == Order::given) return detail::bins_next_fit(order, lengths, options.batch_tokens);
   auto bins = detail::bins_first_fit(order, lengths, options.batch_tokens);
   shuffle(bins.begin(), bins.size(), Random(options.seed, detail::kBinStream + static_cast<std::uint64_t>(epoch)));
