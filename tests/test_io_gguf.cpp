@@ -53,13 +53,19 @@ std::string gg(const Strings& fields, const Strings& tensors = {}, std::size_t d
 std::string with(const std::string& f) { return gg({f}); }
 std::string with_tensor(const std::string& t, std::size_t data = 32) { return gg({}, {t}, data); }
 
+// Row by row of the catalogue of hostile files. What a model asks of the container (GG 17 beyond its type, 29-34) is in
+// test_model_hostile.cpp, the tokenizer (35-37) in test_tokenizer_files.cpp, adapters (39) in
+// test_adapter_refusals.cpp, scales of NaN (40) in test_weight.cpp.
 std::vector<HostileCase> container_cases() {
   const std::string good = tensor("w", {8}, 0, 0);
+  std::string deep;
+  for (int i = 0; i < 100000; ++i) deep += array(9, 1);
   return {
       {"1 empty", "", {Reason::trunc}},
       {"1 23 bytes", start(0, 0).substr(0, 23), {Reason::trunc}},
       {"2 wrong magic", "GGUX" + start(0, 0).substr(4), {Reason::magic}},
       {"2 older format", "tjgg" + start(0, 0).substr(4), {Reason::magic}, "older"},
+      {"2 the oldest format", "GGML" + start(0, 0).substr(4), {Reason::magic}, "byte 0: want GGUF, got \"GGML\"; an older"},
       {"3 version 0", start(0, 0, 0), {Reason::version}},
       {"3 version 1", start(0, 0, 1), {Reason::version}},
       {"3 version 4", start(0, 0, 4), {Reason::version}},
@@ -85,6 +91,7 @@ std::vector<HostileCase> container_cases() {
       {"9 value type -1", with(field("s", ~0u, raw(1u))), {Reason::schema}},
       {"9 element type 13", with(field("s", 9, array(13, 1))), {Reason::schema}},
       {"10 array of arrays", with(field("s", 9, array(9, 1, array(4, 0)))), {Reason::unsupported}},
+      {"10 arrays 100,000 deep", with(field("s", 9, deep)), {Reason::unsupported}, "an array of arrays"},
       {"11 size of an array wraps",
        with(field("s", 9, array(4, (std::uint64_t{1} << 62) + 1, raw(1u)))),
        {Reason::overflow}},
@@ -140,7 +147,7 @@ std::vector<HostileCase> tensor_cases() {
       {"27 sum wraps",
        gg({}, {tensor("a", {big}, 24, 0), tensor("b", {big}, 24, big)}, 32),
        {Reason::trunc, Reason::overflow}},
-      {"28 one byte short", with_tensor(tensor("w", {8}, 0, 0), 31), {Reason::trunc}},
+      {"28 one byte short", with_tensor(tensor("w", {8}, 0, 0), 31), {Reason::trunc}, "is the file complete?"},
       {"28 no data at all", with_tensor(tensor("w", {8}, 0, 0), 0), {Reason::trunc}},
       {"28 last padding missing", with_tensor(tensor("w", {2}, 0, 0), 8), {}},
   };

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Rows JL 1-19 of the catalogue of hostile files. Elsewhere: 12-14 in test_supervision.cpp (a record without a trained
+// token is refused with its line, not skipped), 17 and 18 also in test_run.cpp. A role is the template's business (9):
+// a chat template that does not know one raises, and the record is refused with its line. Not read: 16, pairs of
+// preferences; and what gzip holds (15).
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tokenizer's file may say, and what it is refused for: by name, with its JSON path.
+// What a tokenizer's file may say, and what it is refused for: by name, with its JSON path. Rows TK 1-23 of the
+// catalogue of hostile files and GG 35-37. Refused as a whole, so that their rows have nothing to test: byte_fallback
+// (14), Unigram and its charsmap (17, 21), WordPiece (22). TK 13 is in test_cli_hostile.cpp, 24-27 are in
+// test_tokenizer_limits.cpp.
 #include <doctest/doctest.h>
 
 #include <fstream>
 #include <functional>
 
+#include "ftlib/data/chat_template.h"
 #include "ftlib/data/tokenizer.h"
 #include "ftlib/io/gguf.h"
 #include "golden.h"
@@ -164,6 +168,28 @@ TEST_CASE("tokenizer.json is refused before it is understood") {
   for (int i = 0; i < 10000; ++i) deep = R"({"type":"Sequence","normalizers":[)" + deep + "]}";
   check_refused(from("{\"normalizer\":" + deep + "}"), Reason::limit, "t.json");
   check_refused(from("{\"\\u001b[31m\\u0000\":1}"), Reason::unsupported, "\\x1b[31m\\x00");
+}
+
+TEST_CASE("a tokenizer.json of 2 GB is refused before it is read, and merges cost time in proportion") {  // TK 10, 23
+  const TemporaryFolder folder;
+  write(folder / "tokenizer.json", "{");
+  std::filesystem::resize_file(folder / "tokenizer.json", std::int64_t{2} << 30);
+  check_refused([&] { Tokenizer::from_huggingface(folder.path()); }, Reason::limit, "tokenizer.json");
+  std::string merges, vocab;
+  for (int i = 0; i < 100000; ++i) {
+    merges += concat(i ? "," : "", "\"a", i, " b\"");
+    vocab += concat(",\"a", i, "\":", 2 * i + 1, ",\"a", i, "b\":", 2 * i + 2);
+  }
+  const Json model = parse(concat(R"({"type":"BPE","vocab":{"b":0)", vocab, R"(},"merges":[)", merges, "]}"));
+  CHECK(load(replaced(replaced(tiny(), "model", model), "added_tokens", Json::array())).vocab_size() == 200001);
+}
+
+TEST_CASE("a chat template of 10 MB loads with its file and is refused where it is used") {  // GG 37
+  const TemporaryFolder folder;
+  write(folder / "tokenizer.json", dump_json(tiny()));
+  write(folder / "chat_template.jinja", std::string(10 << 20, 'x'));
+  const Tokenizer tokenizer = Tokenizer::from_huggingface(folder.path());
+  check_refused([&] { ChatTemplate(*tokenizer.chat_template(), "", ""); }, Reason::limit, "chat template");
 }
 
 TEST_CASE("patterns that mean two things, or nothing, are refused with their byte") {
