@@ -6,7 +6,6 @@
 #include <chrono>
 
 #include "cli.h"
-#include "ftlib/core/parallel.h"
 #include "ftlib/core/random.h"
 #include "ftlib/data/tokenizer.h"
 #include "ftlib/model/flops.h"
@@ -70,7 +69,7 @@ std::int64_t peak_rss_bytes() {
 }
 
 int bench_peak(const BenchArguments& o) {
-  o.model.apply_threads();
+  apply_threads(o.model.threads);
   for (const DType compute : {DType::f32, DType::bf16}) {
     if (compute == DType::bf16 && default_compute() != DType::bf16) continue;
     Json json = result("peak");
@@ -83,7 +82,7 @@ int bench_peak(const BenchArguments& o) {
 
 /// The linears of layer 0 of the model, forward and backward, on random rows.
 int bench_gemm(const BenchArguments& o) {
-  o.model.apply_threads();
+  apply_threads(o.model.threads);
   const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
   const double peak = peak_flops(model.compute());
   for (int kind = 0; kind < kLinearKinds; ++kind) {
@@ -124,7 +123,7 @@ std::vector<Example> random_examples(const BenchArguments& o, std::int64_t vocab
 }
 
 int bench_step(const BenchArguments& o) {
-  o.model.apply_threads();
+  apply_threads(o.model.threads);
   FT_CHECK(o.length <= o.tokens, invalid_argument, "bench: --length ", o.length, " is more than --tokens ", o.tokens);
   const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
   LoraConfig config;
@@ -154,7 +153,7 @@ int bench_step(const BenchArguments& o) {
 }
 
 int bench_generate(const BenchArguments& o) {
-  o.model.apply_threads();
+  apply_threads(o.model.threads);
   const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
   Random random(1);
   std::vector<std::vector<std::int32_t>> prompts(static_cast<std::size_t>(o.prompts));
@@ -199,7 +198,7 @@ int bench_tokenize(const BenchArguments& o) {
 }
 
 int bench_load(const BenchArguments& o) {
-  o.model.apply_threads();
+  apply_threads(o.model.threads);
   Json json = result("load");
   json["base"] = o.model.base;
   json["weights_bytes"] = std::int64_t{0};
@@ -223,8 +222,7 @@ void add_bench(CLI::App& app, Action& action) {
     if (needs_model)
       o->model.add_to(c);
     else
-      c.add_option("--threads", o->model.threads, "default: the CPUs that this process may use")
-          ->check(CLI::Range(1, 1024));
+      add_threads_option(c, o->model.threads);
     c.add_option("--repeats", o->repeats, "the median of so many runs")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();

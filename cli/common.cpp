@@ -1,13 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 
 #include "cli.h"
-#include "ftlib/core/parallel.h"
+#include "ftlib/data/chat_template.h"
 
 namespace ftlib::cli {
+namespace {
+
+template <class Number>
+std::optional<Number> parsed(const std::string& text) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+CLI::Validator number(double low, bool low_itself) {
+  const std::string want = concat("want a number ", low_itself ? "from " : "above ", low, ", got ");
+  const auto check = [=](std::string& text) {
+    const auto value = parsed<double>(text);
+    const bool good = value && std::isfinite(*value) && (low_itself ? *value >= low : *value > low);
+    return good ? std::string() : want + excerpt(text);
+  };
+  return CLI::Validator(check, "");
+}
+
+}  // namespace
+
+CLI::Validator at_least(double low) { return number(low, true); }
+CLI::Validator above(double low) { return number(low, false); }
+
+CLI::Validator whole(std::int64_t low, std::int64_t high) {
+  const auto check = [=](std::string& text) {
+    const auto value = parsed<std::int64_t>(text);
+    if (value && *value >= low && *value <= high) return std::string();
+    return concat("want a whole number from ", low, high == INT64_MAX ? "" : concat(" to ", high), ", got ",
+                  excerpt(text));
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator path_to_write() {
+  return CLI::Validator([](std::string& text) { return std::string(text.empty() ? "want a path, got nothing" : ""); },
+                        "");
+}
+
+CLI::Validator date() {
+  const auto check = [](std::string& text) -> std::string {
+    try {
+      ChatTemplate("", "", "").render({}, {.date = text});
+      return "";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  return CLI::Validator(check, "");
+}
+
+void add_threads_option(CLI::App& command, int& threads) {
+  command.add_option("--threads", threads, "default: the CPUs that this process may use")->check(whole(1, 1024));
+}
+
+void apply_threads(int asked) {
+  const int cpus = threads();
+  if (asked <= 0) return;
+  if (asked > 4 * cpus)
+    std::fprintf(stderr, "--threads %d: this process may use %d CPUs; going on with %d threads\n", asked, cpus, cpus);
+  set_threads(asked > 4 * cpus ? cpus : asked);
+}
 
 void ModelOptions::add_to(CLI::App& command) {
   command.add_option("--model", model, "a .gguf file, or a Hugging Face folder")->required()->type_name("MODEL");
@@ -19,7 +85,7 @@ void ModelOptions::add_to(CLI::App& command) {
   command.add_option("--compute", compute, "arithmetic; auto: bf16 where the CPU has it, else f32")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
-  command.add_option("--threads", threads, "default: the CPUs that this process may use")->check(CLI::Range(1, 1024));
+  add_threads_option(command, threads);
 }
 
 BaseFormat ModelOptions::base_format() const {
@@ -34,8 +100,21 @@ std::optional<DType> ModelOptions::compute_dtype() const {
   return compute == "f32" ? DType::f32 : DType::bf16;
 }
 
-void ModelOptions::apply_threads() const {
-  if (threads > 0) set_threads(threads);
+CausalLM ModelOptions::load(const ModelFiles& files, const Tokenizer& tokenizer) const {
+  FT_CHECK_FILE(tokenizer.vocab_size() <= files.config().vocab_size, mismatch, files.path(), ": the tokenizer has ",
+                tokenizer.vocab_size(), " tokens, the embedding ", files.config().vocab_size,
+                " rows; they do not belong together");
+  return CausalLM::load(files, base_format(), compute_dtype());
+}
+
+void warn_of_other_base(const std::string& adapter, const AdapterOrigin& origin, const ModelFiles& files,
+                        const BaseFormat& base) {
+  try {
+    check_base(origin, files, base);
+  } catch (const Error& error) {
+    if (error.status() != Status::mismatch) throw;
+    std::fprintf(stderr, "warning: %s: %s\n", adapter.c_str(), error.what());
+  }
 }
 
 std::atomic<bool>& interrupted() {
@@ -50,11 +129,34 @@ void catch_interrupts() {
   for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
 }
 
-void print_line(std::string_view line) {
-  const bool good = std::fwrite(line.data(), 1, line.size(), stdout) == line.size() &&
-                    std::fputc('\n', stdout) != EOF && std::fflush(stdout) == 0;
+bool InputLines::next(std::string& line) {
+  constexpr std::size_t kLongest = std::size_t{16} << 20, kPiece = std::size_t{64} << 10;
+  ++number_;
+  for (std::size_t searched = begin_;;) {
+    const std::size_t end = buffer_.find('\n', searched);
+    const std::size_t size = std::min(end, buffer_.size()) - begin_;
+    FT_CHECK_FILE(size <= kLongest, limit, what(), ": a line of more than ", kLongest, " bytes");
+    if (end != buffer_.npos || ended_) {
+      line = buffer_.substr(begin_, size);
+      begin_ += size + (end == buffer_.npos ? 0 : 1);
+      return end != buffer_.npos || size > 0;
+    }
+    searched = size;
+    buffer_.erase(0, begin_), begin_ = 0;
+    buffer_.resize(size + kPiece);
+    const ssize_t got = ::read(STDIN_FILENO, buffer_.data() + size, kPiece);
+    FT_CHECK(got >= 0 || errno == EINTR, io_error, "standard input: ", std::strerror(errno));
+    buffer_.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    ended_ = got == 0;
+  }
+}
+
+void print_bytes(std::string_view bytes) {
+  const bool good = std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size() && std::fflush(stdout) == 0;
   FT_CHECK(good, io_error, "standard output: ", std::strerror(errno));
 }
+
+void print_line(std::string_view line) { print_bytes(concat(line, "\n")); }
 
 void print_json(const Json& json) { print_line(dump_json(json)); }
 

@@ -16,7 +16,7 @@ void DataOptions::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--template", template_file, "chat template (Jinja) in place of the model's own")
       ->type_name("FILE");
-  command.add_option("--date", date, "what the template's strftime_now sees: YYYY-MM-DD");
+  command.add_option("--date", date, "what the template's strftime_now sees: YYYY-MM-DD")->check(cli::date());
 }
 
 EncodeOptions DataOptions::encode() const { return {supervise == "last" ? Supervise::last : Supervise::all, date}; }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 
 #include "dataset.h"
 #include "ftlib/eval/bootstrap.h"
 #include "ftlib/eval/evaluate.h"
 #include "ftlib/io/atomic_file.h"
-#include "ftlib/model/adapter.h"
 #include "progress.h"
 
 namespace ftlib::cli {
@@ -48,18 +48,28 @@ Prompts make_prompts(const EvalArguments& o, const Dataset& dataset, const Model
   return result;
 }
 
-Scores score(const EvalArguments& o, const CausalLM& model, const std::string& path, const Dataset& dataset,
-             const ModelData& data, const Prompts& prompts, const std::vector<Metric>& metrics) {
-  std::optional<AdapterFile> adapter;
-  if (!path.empty()) adapter = load_adapter(path, model.config());
-  const LoraAdapter* used = adapter ? &adapter->adapter : nullptr;
-  Scores scores{path, evaluate_loss(model, used, dataset.examples, o.batch_tokens), {}};
+/// The loss, with a bar; an interruption ends it.
+LossReport loss_of(const EvalArguments& o, const CausalLM& model, const LoraAdapter* adapter, const Dataset& dataset) {
+  Progress progress("eval, tokens", dataset.tokens);
+  return evaluate_loss(model, adapter, dataset.examples, o.batch_tokens, nullptr, [&](std::int64_t done, std::int64_t) {
+    FT_CHECK(!interrupted(), cancelled, "eval: interrupted");
+    if (done > 0) progress.update(done, "");
+  });
+}
+
+Scores score(const EvalArguments& o, const CausalLM& model, const std::string& path, const LoraAdapter* adapter,
+             const Dataset& dataset, const ModelData& data, const Prompts& prompts,
+             const std::vector<Metric>& metrics) {
+  Scores scores{path, loss_of(o, model, adapter, dataset), {}};
+  FT_CHECK(std::isfinite(scores.loss.loss), non_finite, "eval: the loss is ", scores.loss.loss, "; ",
+           path.empty() ? o.model.model : path, " is damaged, or holds numbers too large for --compute ",
+           dtype_name(model.compute()));
   if (metrics.empty()) return scores;
   GenerateOptions options;
   options.max_tokens = o.max_tokens, options.stop = stop_tokens(data.tokenizer);
-  scores.outputs = evaluate_outputs(model, used, data.tokenizer, prompts.prompts, metrics, options,
+  scores.outputs = evaluate_outputs(model, adapter, data.tokenizer, prompts.prompts, metrics, options,
                                     [](std::size_t, std::int32_t) { return !interrupted().load(); });
-  FT_CHECK(!interrupted(), cancelled, "interrupted");
+  FT_CHECK(!interrupted(), cancelled, "eval: interrupted");
   return scores;
 }
 
@@ -115,8 +125,7 @@ Json comparison(const Scores& first, const Scores& second, const Dataset& datase
   return json;
 }
 
-void write_per_example(const EvalArguments& o, const std::vector<Scores>& all, const Prompts& prompts,
-                       const std::vector<Metric>& metrics) {
+std::string per_example(const std::vector<Scores>& all, const Prompts& prompts, const std::vector<Metric>& metrics) {
   std::string text;
   for (const Scores& scores : all) {
     std::vector<const ScoredOutput*> outputs(scores.loss.examples.size());
@@ -135,7 +144,7 @@ void write_per_example(const EvalArguments& o, const std::vector<Scores>& all, c
       text += dump_json(json) + "\n";
     }
   }
-  write_file_atomic(o.per_example, text);
+  return text;
 }
 
 void print_summary(const Json& json) {
@@ -163,19 +172,28 @@ void print_comparison(const Json& json) {
 }
 
 int evaluate(EvalArguments& o) {
-  o.model.apply_threads();
+  apply_threads(o.model.threads);
   FT_CHECK(o.adapters.size() <= 2, invalid_argument, "eval: at most two adapters, got ", o.adapters.size());
   const std::vector<Metric> metrics = o.metrics.empty() ? std::vector<Metric>{} : parse_metrics(o.metrics);
   const ModelData data(o.model.model, o.data);
   const Dataset dataset = load_dataset(o.file, data, o.data, o.limit);
   report_dataset(o.file, dataset, o.data.max_length);
   const Prompts prompts = metrics.empty() ? Prompts{} : make_prompts(o, dataset, data);
-  const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
+  const auto files = ModelFiles::open(o.model.model);
+  const CausalLM model = o.model.load(*files, data.tokenizer);
+  std::vector<AdapterFile> adapters;
+  for (const std::string& path : o.adapters) {
+    adapters.push_back(load_adapter(path, model.config()));
+    warn_of_other_base(path, adapters.back().origin, *files, model.base());
+  }
   catch_interrupts();
+  std::optional<AtomicFile> out;  // what cannot be written is said before the work, not after it
+  if (!o.per_example.empty()) out.emplace(o.per_example);
   std::vector<Scores> all;
   if (o.adapters.empty()) o.adapters.push_back("");
-  for (const std::string& adapter : o.adapters) {
-    all.push_back(score(o, model, adapter, dataset, data, prompts, metrics));
+  for (std::size_t i = 0; i < o.adapters.size(); ++i) {
+    const LoraAdapter* adapter = adapters.empty() ? nullptr : &adapters[i].adapter;
+    all.push_back(score(o, model, o.adapters[i], adapter, dataset, data, prompts, metrics));
     const Json json = summary(all.back(), metrics);
     o.json ? print_json(json) : print_summary(json);
   }
@@ -183,7 +201,11 @@ int evaluate(EvalArguments& o) {
     const Json json = comparison(all[0], all[1], dataset, prompts, metrics);
     o.json ? print_json(json) : print_comparison(json);
   }
-  if (!o.per_example.empty()) write_per_example(o, all, prompts, metrics);
+  if (out) {
+    const std::string lines = per_example(all, prompts, metrics);
+    out->write(lines.data(), static_cast<std::int64_t>(lines.size()));
+    out->commit();
+  }
   return kDone;
 }
 
@@ -204,8 +226,9 @@ void add_eval(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
   c.add_option("--per-example", o->per_example, "one JSON object a record: id, nll, supervised_tokens, output, scores")
+      ->check(path_to_write())
       ->type_name("OUT.jsonl");
-  c.add_option("--limit", o->limit, "the first so many records")->check(CLI::PositiveNumber);
+  c.add_option("--limit", o->limit, "the first so many records")->check(whole(1));
   c.add_option("--batch-tokens", o->batch_tokens, "packed tokens in one pass")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();

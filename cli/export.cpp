@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "cli.h"
+#include "ftlib/io/atomic_file.h"
 #include "ftlib/model/adapter.h"
 
 namespace ftlib::cli {
@@ -34,10 +35,13 @@ int run_export(const ExportArguments& o) {
   check_target(o.adapter, o.gguf.empty() ? o.peft : o.gguf);
   std::optional<ModelConfig> config;
   const AdapterFile file = load(o, config);
-  if (!o.gguf.empty())
+  if (!o.gguf.empty()) {
     save_gguf_adapter(o.gguf, file.adapter, file.origin, *config);
-  else
-    save_peft_adapter(o.peft, file.adapter, file.origin);
+  } else {
+    StagedFolder folder(o.peft);
+    save_peft_adapter(folder.path(), file.adapter, file.origin);
+    folder.commit("adapter_config.json");
+  }
   const std::string& out = o.gguf.empty() ? o.peft : o.gguf;
   if (!o.json) return print_line(concat("adapter: ", out)), kDone;
   Json json = Json::object();
@@ -55,8 +59,8 @@ void add_export(CLI::App& app, Action& action) {
   CLI::App& c = *app.add_subcommand("export", "Adapters between PEFT and GGUF");
   c.add_option("--model", o->model, "the base; needed for --gguf")->type_name("MODEL");
   c.add_option("--adapter", o->adapter, "a PEFT folder or a GGUF adapter")->required()->type_name("A");
-  c.add_option("--gguf", o->gguf, "write it for llama.cpp")->type_name("OUT.gguf");
-  c.add_option("--peft", o->peft, "write it for PEFT")->type_name("DIR");
+  c.add_option("--gguf", o->gguf, "write it for llama.cpp")->check(path_to_write())->type_name("OUT.gguf");
+  c.add_option("--peft", o->peft, "write it for PEFT")->check(path_to_write())->type_name("DIR");
   c.add_flag("--json", o->json, "one JSON object on standard output");
   c.callback([o, &action] { action = [o] { return run_export(*o); }; });
 }

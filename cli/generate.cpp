@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <iostream>
-
-#include "dataset.h"
-#include "ftlib/model/adapter.h"
 #include "ftlib/model/generate.h"
+#include "dataset.h"
 
 namespace ftlib::cli {
 namespace {
@@ -26,14 +23,16 @@ std::vector<std::vector<std::int32_t>> read_prompts(const GenerateArguments& o, 
   if (o.has_prompt) return {model.chat_template ? encode({{"user", o.prompt}}) : model.tokenizer.encode(o.prompt)};
   std::vector<std::vector<std::int32_t>> prompts;
   std::string line;
-  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
-    prompts.push_back(encode(parse_messages(line, "stdin", number)));
-  }
+  for (InputLines lines; lines.next(line);) prompts.push_back(encode(parse_messages(line, "stdin", lines.number())));
+  FT_CHECK(!prompts.empty(), invalid_argument,
+           "generate: no prompt; give --prompt TEXT, or a JSON list of messages a line on standard input");
   return prompts;
 }
 
-void print_all(const std::vector<Generated>& results, const Tokenizer& tokenizer) {
+/// Answers that an interruption cut are left out.
+void print_all(const std::vector<Generated>& results, const Tokenizer& tokenizer, std::int64_t max_tokens) {
   for (const Generated& result : results) {
+    if (!result.stopped && static_cast<std::int64_t>(result.tokens.size()) < max_tokens) continue;
     Json json = Json::object();
     json["event"] = "generated";
     json["output"] = tokenizer.decode(result.tokens, true);
@@ -45,26 +44,30 @@ void print_all(const std::vector<Generated>& results, const Tokenizer& tokenizer
 }
 
 int run_generate(GenerateArguments& o) {
-  o.model.apply_threads();
+  apply_threads(o.model.threads);
   const ModelData data(o.model.model, o.data);
   const auto prompts = read_prompts(o, data);
-  const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
+  const auto files = ModelFiles::open(o.model.model);
+  const CausalLM model = o.model.load(*files, data.tokenizer);
   std::optional<AdapterFile> adapter;
-  if (!o.adapter.empty()) adapter = load_adapter(o.adapter, model.config());
+  if (!o.adapter.empty()) {
+    adapter = load_adapter(o.adapter, model.config());
+    warn_of_other_base(o.adapter, adapter->origin, *files, model.base());
+  }
   o.generate.stop = stop_tokens(data.tokenizer);
   catch_interrupts();
   const bool stream = !o.json && prompts.size() == 1;
   const auto on_token = [&](std::size_t, std::int32_t token) {
-    const std::string_view bytes = data.tokenizer.token_bytes(token);
-    if (stream) std::fwrite(bytes.data(), 1, bytes.size(), stdout), std::fflush(stdout);
+    if (stream && !data.tokenizer.is_special(token)) print_bytes(data.tokenizer.token_bytes(token));
     return !interrupted().load();
   };
   const auto results = generate(model, adapter ? &adapter->adapter : nullptr, prompts, o.generate, on_token);
   if (stream)
     print_line("");
   else
-    print_all(results, data.tokenizer);
-  return interrupted() ? kInterrupted : kDone;
+    print_all(results, data.tokenizer, o.generate.max_tokens);
+  FT_CHECK(!interrupted(), cancelled, "generate: interrupted");
+  return kDone;
 }
 
 }  // namespace
@@ -88,14 +91,14 @@ void add_generate(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
   c->add_option("--temperature", o->generate.temperature, "0: the likeliest token")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
-  c->add_option("--top-k", o->generate.top_k, "0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
-  c->add_option("--top-p", o->generate.top_p, "nucleus")->capture_default_str();
-  c->add_option("--seed", o->generate.seed, "of the sampling")->capture_default_str();
+  c->add_option("--top-k", o->generate.top_k, "0: all")->check(whole(0, INT32_MAX))->capture_default_str();
+  c->add_option("--top-p", o->generate.top_p, "nucleus")->check(above(0))->capture_default_str();
+  c->add_option("--seed", o->generate.seed, "of the sampling")->check(whole(0))->capture_default_str();
   c->add_option("--template", o->data.template_file, "chat template (Jinja) in place of the model's own")
       ->type_name("FILE");
-  c->add_option("--date", o->data.date, "what the template's strftime_now sees: YYYY-MM-DD");
+  c->add_option("--date", o->data.date, "what the template's strftime_now sees: YYYY-MM-DD")->check(date());
   c->add_flag("--json", o->json, "one JSON object a prompt on standard output");
   c->callback([o, prompt, &action] {
     o->has_prompt = prompt->count() > 0;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+
 #include <csignal>
 #include <cstdio>
+#include <iostream>
 #include <new>
 
 #include "cli.h"
@@ -35,7 +38,9 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    const int code = app.exit(error) == 0 ? kDone : kUsage;
+    FT_CHECK(std::cout.flush().good(), io_error, "standard output cannot be written");
+    return code;
   }
   return action();
 }
@@ -54,11 +59,19 @@ int guarded(int argc, char** argv) {
   return kFailed;
 }
 
+/// Else the next file that is opened becomes standard output and gets what is printed. The wrong direction, so that
+/// using a stream that was closed stays an error.
+void occupy_closed_streams() {
+  for (const int stream : {0, 1, 2})
+    if (::fcntl(stream, F_GETFD) < 0) ::open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+}
+
 }  // namespace
 }  // namespace ftlib::cli
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error value of the write
+  ftlib::cli::occupy_closed_streams();
+  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);  // the write then says what is wrong
   const int code = ftlib::cli::guarded(argc, argv);
   ftlib::shutdown();
   return code;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ftlib/model/merge.h"
 #include "cli.h"
-#include "ftlib/core/parallel.h"
 #include "progress.h"
 
 namespace ftlib::cli {
@@ -14,7 +13,7 @@ struct MergeArguments {
 };
 
 int merge(const MergeArguments& o) {
-  if (o.threads > 0) set_threads(o.threads);
+  apply_threads(o.threads);
   catch_interrupts();
   const auto files = ModelFiles::open(o.model);
   const AdapterFile adapter = load_adapter(o.adapter, files->config());
@@ -44,11 +43,12 @@ void add_merge(CLI::App& app, Action& action) {
   c.add_option("--adapter", o->adapter, "a PEFT folder or a GGUF adapter")->required()->type_name("A");
   c.add_option("--out", o->out, "a folder for Hugging Face, or a name that ends in .gguf")
       ->required()
+      ->check(path_to_write())
       ->type_name("DIR|FILE.gguf");
   c.add_option("--format", o->format, "of the matrices; q8_0 in GGUF only")
       ->check(CLI::IsMember({"f32", "bf16", "f16", "q8_0"}))
       ->capture_default_str();
-  c.add_option("--threads", o->threads, "default: the CPUs that this process may use")->check(CLI::Range(1, 1024));
+  add_threads_option(c, o->threads);
   c.add_flag("--json", o->json, "one JSON object on standard output");
   c.callback([o, &action] { action = [o] { return merge(*o); }; });
 }

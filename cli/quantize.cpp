@@ -2,7 +2,6 @@
 #include <filesystem>
 
 #include "cli.h"
-#include "ftlib/core/parallel.h"
 #include "ftlib/model/quantize.h"
 #include "progress.h"
 
@@ -35,7 +34,7 @@ QuantizeReport quantize(const QuantizeArguments& o) {
 }
 
 int run_quantize(const QuantizeArguments& o) {
-  if (o.threads > 0) set_threads(o.threads);
+  apply_threads(o.threads);
   catch_interrupts();
   const QuantizeReport report = quantize(o);
   if (!o.json) {
@@ -63,13 +62,13 @@ void add_quantize(CLI::App& app, Action& action) {
                 ".safetensors file, which becomes one: every 2-D .weight except embeddings and head")
       ->required()
       ->type_name("IN");
-  c->add_option("--out", o->out, "where to write")->required()->type_name("OUT");
+  c->add_option("--out", o->out, "where to write")->required()->check(path_to_write())->type_name("OUT");
   c->add_option("--format", o->format, "of the linears")->check(CLI::IsMember({"nf4"}))->capture_default_str();
   c->add_option("--block-size", o->nf4.block_size, "elements a block")
       ->check(CLI::IsMember({32, 64, 128, 256, 512, 1024, 2048, 4096}))
       ->capture_default_str();
   c->add_flag("--double-quant", o->nf4.double_quant, "quantise the block scales too");
-  c->add_option("--threads", o->threads, "default: the CPUs that this process may use")->check(CLI::Range(1, 1024));
+  add_threads_option(*c, o->threads);
   c->add_flag("--json", o->json, "one JSON object on standard output");
   c->callback([o, &action] { action = [o] { return run_quantize(*o); }; });
 }

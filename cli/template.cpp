@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <iostream>
-
 #include "dataset.h"
 
 namespace ftlib::cli {
@@ -44,10 +42,9 @@ int show_template(const TemplateArguments& o) {
   FT_CHECK(model.chat_template.has_value(), invalid_argument, "template: ", o.model,
            " has no chat template; give --template FILE");
   std::string line;
-  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
-    const std::string what = concat("stdin:", number);
-    const AnnotatedChat chat = annotate_messages(parse_messages(line, "stdin", number), 0, model.tokenizer,
-                                                 *model.chat_template, o.data.encode(), what);
+  for (InputLines lines; lines.next(line);) {
+    const AnnotatedChat chat = annotate_messages(parse_messages(line, "stdin", lines.number()), 0, model.tokenizer,
+                                                 *model.chat_template, o.data.encode(), lines.what());
     o.color ? print_line(colored(chat)) : print_json(as_json(chat));
   }
   return kDone;

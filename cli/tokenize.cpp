@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <iostream>
-
 #include "cli.h"
 #include "ftlib/data/tokenizer.h"
 
@@ -28,8 +26,8 @@ std::string decode_line(const Tokenizer& tokenizer, const Json& line, const std:
 int tokenize(const TokenizeArguments& o) {
   const Tokenizer tokenizer = Tokenizer::load(o.model);
   std::string text;
-  for (std::int64_t number = 1; std::getline(std::cin, text); ++number) {
-    const std::string what = concat("stdin:", number);
+  for (InputLines lines; lines.next(text);) {
+    const std::string what = lines.what();
     const Json line = parse_json(text, what);
     print_line(o.decode ? decode_line(tokenizer, line, what) : encode_line(tokenizer, line, what, o.special));
   }

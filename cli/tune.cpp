@@ -5,8 +5,6 @@
 #include "cli.h"
 #include "dataset.h"
 #include "ftlib/core/digest.h"
-#include "ftlib/core/parallel.h"
-#include "ftlib/model/adapter.h"
 #include "ftlib/ops/peak.h"
 #include "ftlib/train/plan.h"
 #include "ftlib/train/run.h"
@@ -24,7 +22,7 @@ struct TuneArguments {
   TrainOptions options;
   std::string schedule = "cosine", optimizer = "adamw", order = "shuffle", on_nonfinite = "stop", memory;
   std::vector<float> betas{0.9f, 0.999f};
-  std::int64_t batch_tokens = 2048, batch_examples = 0, valid_every = 0, patience = 0, save_every = 0;
+  std::int64_t memory_bytes = 0, batch_tokens = 2048, batch_examples = 0, valid_every = 0, patience = 0, save_every = 0;
   bool resume = false, overwrite = false, json = false;
   CLI::Option* rank_option = nullptr;
 };
@@ -77,7 +75,7 @@ void resolve(TuneArguments& o) {
   t.optimizer = o.optimizer == "adamw8bit" ? Optimizer::adamw8bit : Optimizer::adamw;
   t.schedule = schedule_by_name(o.schedule);
   t.on_nonfinite = o.on_nonfinite == "skip" ? OnNonFinite::skip : OnNonFinite::stop;
-  FT_CHECK(o.betas.size() == 2, invalid_argument, "--betas: want two numbers, B1,B2");
+  if (!o.memory.empty()) o.memory_bytes = parse_bytes(o.memory);
   t.adamw.beta1 = o.betas[0], t.adamw.beta2 = o.betas[1];
   if (o.batch_examples == 0 && !o.data.truncate) return;
   FT_CHECK(o.batch_examples > 0 || o.data.max_length <= o.batch_tokens, invalid_argument, "--max-length ",
@@ -232,14 +230,14 @@ Json or_null(const std::string& text) { return text.empty() ? Json() : Json(text
 
 int tune(TuneArguments& o) {
   resolve(o);
-  o.model.apply_threads();
+  apply_threads(o.model.threads);
   const auto files = ModelFiles::open(o.model.model);
   const ModelData text(o.model.model, o.data);
   const Dataset train = load_dataset(o.train, text, o.data);
   const Dataset valid = o.valid.empty() ? Dataset{} : load_dataset(o.valid, text, o.data);
   report_dataset(o.train, train, o.data.max_length);
   if (!o.valid.empty()) report_dataset(o.valid, valid, o.data.max_length);
-  const CausalLM model = CausalLM::load(*files, o.model.base_format(), o.model.compute_dtype());
+  const CausalLM model = o.model.load(*files, text.tokenizer);
   LoraAdapter adapter = make_adapter(o, model, *files);
 
   RunOptions run;
@@ -257,8 +255,7 @@ int tune(TuneArguments& o) {
 
   std::int64_t longest = 0;
   for (const Example& example : valid.examples) longest = std::max(longest, example.length());
-  const MemoryPlan plan =
-      plan_memory(model, adapter, train.examples, o.options, o.memory.empty() ? 0 : parse_bytes(o.memory), longest);
+  const MemoryPlan plan = plan_memory(model, adapter, train.examples, o.options, o.memory_bytes, longest);
   run.keep = plan.keep;
   const RunLength length = run_length(train.examples, o.options);
   run.machine = machine_json(model, adapter, plan, length, o);
@@ -278,47 +275,53 @@ int tune(TuneArguments& o) {
 
 void add_lora_options(CLI::App& c, TuneArguments& o) {
   o.rank_option = c.add_option("--rank", o.lora.r, "LoRA rank")->check(CLI::Range(1, 4096))->capture_default_str();
-  c.add_option("--alpha", o.lora.lora_alpha, "the update is scaled by alpha / rank")->capture_default_str();
+  c.add_option("--alpha", o.lora.lora_alpha, "the update is scaled by alpha / rank")
+      ->check(above(0))
+      ->capture_default_str();
   c.add_option("--dropout", o.lora.lora_dropout, "on the adapter's input")
       ->check(CLI::Range(0.0, 0.999999))
       ->capture_default_str();
   c.add_flag("--rslora", o.lora.use_rslora, "scale by alpha / sqrt(rank)");
   c.add_option("--rank-pattern", o.rank_pattern, "a rank of its own for modules that match")->type_name("KEY=R");
   c.add_option("--alpha-pattern", o.alpha_pattern, "an alpha of its own for modules that match")->type_name("KEY=A");
-  c.add_option("--target", o.target, "linears to adapt: all-linear, or names")->delimiter(',')->capture_default_str();
-  c.add_option("--target-regex", o.lora.target_regex, "or a regular expression that matches their whole path");
+  CLI::Option* target = c.add_option("--target", o.target, "linears to adapt: all-linear, or names")
+                            ->delimiter(',')
+                            ->capture_default_str();
+  c.add_option("--target-regex", o.lora.target_regex, "or a regular expression that matches their whole path")
+      ->excludes(target);
   c.add_option("--init-adapter", o.init_adapter, "begin from this adapter; its configuration wins")->type_name("DIR");
 }
 
 void add_training_options(CLI::App& c, TuneArguments& o) {
   TrainOptions& t = o.options;
-  c.add_option("--epochs", t.epochs, "times over the records")->check(CLI::Range(1, 100000))->capture_default_str();
-  c.add_option("--steps", t.steps, "exactly so many optimiser steps, wrapping epochs")->check(CLI::PositiveNumber);
-  c.add_option("--batch-tokens", o.batch_tokens, "packed tokens a micro-batch")
-      ->check(CLI::Range(1, 1 << 24))
-      ->capture_default_str();
-  c.add_option("--batch-examples", o.batch_examples, "or records a micro-batch")->check(CLI::PositiveNumber);
+  CLI::Option* epochs =
+      c.add_option("--epochs", t.epochs, "times over the records")->check(CLI::Range(1, 100000))->capture_default_str();
+  c.add_option("--steps", t.steps, "exactly so many optimiser steps, wrapping epochs")
+      ->check(whole(1))
+      ->excludes(epochs);
+  CLI::Option* batch_tokens = c.add_option("--batch-tokens", o.batch_tokens, "packed tokens a micro-batch")
+                                  ->check(CLI::Range(1, 1 << 24))
+                                  ->capture_default_str();
+  c.add_option("--batch-examples", o.batch_examples, "or records a micro-batch")
+      ->check(whole(1))
+      ->excludes(batch_tokens);
   c.add_option("--accumulate", t.loader.accumulate, "micro-batches a step")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  c.add_option("--lr", t.adamw.lr, "learning rate")->check(CLI::NonNegativeNumber)->capture_default_str();
+  c.add_option("--lr", t.adamw.lr, "learning rate")->check(at_least(0))->capture_default_str();
   c.add_option("--schedule", o.schedule, "of the learning rate")
       ->check(CLI::IsMember({"cosine", "linear", "constant"}))
       ->capture_default_str();
   c.add_option("--warmup", t.warmup, "below 1 a share of all steps, else steps")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
-  c.add_option("--weight-decay", t.adamw.weight_decay, "decoupled")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  c.add_option("--clip", t.clip, "global norm of the gradient; 0: none")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  c.add_option("--betas", o.betas, "of AdamW")->delimiter(',')->expected(2)->capture_default_str();
-  c.add_option("--eps", t.adamw.eps, "of AdamW")->check(CLI::PositiveNumber)->capture_default_str();
+  c.add_option("--weight-decay", t.adamw.weight_decay, "decoupled")->check(at_least(0))->capture_default_str();
+  c.add_option("--clip", t.clip, "global norm of the gradient; 0: none")->check(at_least(0))->capture_default_str();
+  c.add_option("--betas", o.betas, "of AdamW")->delimiter(',')->expected(2)->check(at_least(0))->capture_default_str();
+  c.add_option("--eps", t.adamw.eps, "of AdamW")->check(above(0))->capture_default_str();
   c.add_option("--optimizer", o.optimizer)->check(CLI::IsMember({"adamw", "adamw8bit"}))->capture_default_str();
   c.add_option("--order", o.order, "of the records")->check(CLI::IsMember({"shuffle", "given"}))->capture_default_str();
-  c.add_option("--seed", t.loader.seed, "of order, initialisation and dropout")->capture_default_str();
+  c.add_option("--seed", t.loader.seed, "of order, initialisation and dropout")->check(whole(0))->capture_default_str();
   c.add_option("--on-nonfinite", o.on_nonfinite, "what a NaN in loss or gradient does")
       ->check(CLI::IsMember({"stop", "skip"}))
       ->capture_default_str();
@@ -331,17 +334,24 @@ void add_tune(CLI::App& app, Action& action) {
   CLI::App& c = *app.add_subcommand("tune", "Tune a LoRA or QLoRA adapter on records");
   o->model.add_to(c);
   c.add_option("--train", o->train, "records, one JSON object a line")->required()->type_name("F.jsonl");
-  c.add_option("--valid", o->valid, "held-out records; the best adapter by their loss is kept")->type_name("F.jsonl");
-  c.add_option("--out", o->out, "folder for adapter, journal and checkpoints")->required()->type_name("DIR");
+  CLI::Option* valid = c.add_option("--valid", o->valid, "held-out records; the best adapter by their loss is kept")
+                           ->type_name("F.jsonl");
+  c.add_option("--out", o->out, "folder for adapter, journal and checkpoints")
+      ->required()
+      ->check(path_to_write())
+      ->type_name("DIR");
   o->data.add_to(c);
   add_lora_options(c, *o);
   add_training_options(c, *o);
   c.add_option("--memory", o->memory,
                "bound on the process's peak memory, e.g. 2GiB; default: 80 % of what is available");
-  c.add_option("--valid-every", o->valid_every, "steps; default: at the end of each epoch")->check(CLI::PositiveNumber);
+  c.add_option("--valid-every", o->valid_every, "steps; default: at the end of each epoch")
+      ->check(whole(1))
+      ->needs(valid);
   c.add_option("--patience", o->patience, "stop after so many validations without improvement")
-      ->check(CLI::PositiveNumber);
-  c.add_option("--save-every", o->save_every, "steps; default: at the end of each epoch")->check(CLI::PositiveNumber);
+      ->check(whole(1))
+      ->needs(valid);
+  c.add_option("--save-every", o->save_every, "steps; default: at the end of each epoch")->check(whole(1));
   CLI::Option* resume = c.add_flag("--resume", o->resume, "go on from the newest valid checkpoint");
   c.add_flag("--overwrite", o->overwrite, "replace a run that is there")->excludes(resume);
   c.add_flag("--json", o->json, "one JSON object a line on standard output");

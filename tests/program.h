@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ftlib program as a user's script sees it: arguments, standard streams, signals, exit code.
 #pragma once
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>

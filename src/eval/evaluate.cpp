@@ -2,12 +2,13 @@
 #include "ftlib/eval/evaluate.h"
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 namespace ftlib::inline FTLIB_ABI {
 
 LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std::span<const Example> examples,
-                         std::int64_t batch_tokens, Pass* lent) {
+                         std::int64_t batch_tokens, Pass* lent, const LossProgressFunction& progress) {
   LossReport report;
   report.examples.resize(examples.size());
   std::vector<std::int64_t> lengths;
@@ -22,8 +23,10 @@ LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std:
     options.max_tokens = budget, options.max_positions = longest;
     lent = &own.emplace(model, adapter, options);
   }
+  const std::int64_t total = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
   std::vector<float> nll;
   for (const auto& bin : bins) {
+    if (progress) progress(report.tokens, total);
     const Batch batch = make_batch(examples, bin);
     lent->forward(batch, nll);
     report.tokens += batch.size();

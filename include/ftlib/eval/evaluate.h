@@ -3,6 +3,7 @@
 #pragma once
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,19 +29,25 @@ struct LossReport {
   double perplexity() const noexcept { return std::exp(loss); }
 };
 
-/// Packs `examples` into batches of at most max(batch_tokens, the longest) tokens and runs them forward. An example's nll
-/// does not depend on its neighbours. `pass` may be null; a training pass that fits may be lent to save its memory.
+/// Told before each batch; may throw, which ends the evaluation.
+using LossProgressFunction = std::function<void(std::int64_t done_tokens, std::int64_t total_tokens)>;
+
+/// Packs `examples` into batches of at most max(batch_tokens, the longest) tokens and runs them forward. An example's
+/// nll does not depend on its neighbours. `pass` may be null; a training pass that fits may be lent to save its memory.
 LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std::span<const Example> examples,
-                         std::int64_t batch_tokens = 2048, Pass* pass = nullptr);
+                         std::int64_t batch_tokens = 2048, Pass* pass = nullptr,
+                         const LossProgressFunction& progress = {});
 
 struct ScoredOutput {
   std::string output;          ///< without control tokens
   std::vector<double> scores;  ///< one a metric
 };
 
-/// Generates an answer to each prompt and scores it against the prompt's reference. Throws as generate and Metric::score.
-std::vector<ScoredOutput> evaluate_outputs(const CausalLM& model, const LoraAdapter* adapter, const Tokenizer& tokenizer,
-                                           std::span<const Prompt> prompts, std::span<const Metric> metrics,
-                                           const GenerateOptions& options, const TokenCallback& on_token = {});
+/// Generates an answer to each prompt and scores it against the prompt's reference. Throws as generate and
+/// Metric::score.
+std::vector<ScoredOutput> evaluate_outputs(const CausalLM& model, const LoraAdapter* adapter,
+                                           const Tokenizer& tokenizer, std::span<const Prompt> prompts,
+                                           std::span<const Metric> metrics, const GenerateOptions& options,
+                                           const TokenCallback& on_token = {});
 
-}  // namespace ftlib
+}  // namespace ftlib::inline FTLIB_ABI
