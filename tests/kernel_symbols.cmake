@@ -8,7 +8,7 @@ if(NOT members)
 endif()
 foreach(member IN LISTS members)
   string(REGEX MATCHALL "[0-9a-f]+ W [^\n]+" weak "${member}")
-  list(FILTER weak EXCLUDE REGEX "Avx2Vector|Avx512Vector|Bf16Tile")
+  list(FILTER weak EXCLUDE REGEX "Avx2Vector|Avx512Vector|Bf16Tile|__clang_call_terminate")  # the last: two plain calls
   string(REGEX MATCH "avx[^\n]+" file "${member}")
   foreach(symbol IN LISTS weak)
     string(APPEND shared "\n  ${file} ${symbol}")

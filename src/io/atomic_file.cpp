@@ -141,11 +141,16 @@ void StagedFolder::commit(std::string_view last) {
   path_.clear();
 }
 
-void remove_tree(const std::string& path) {
+void remove_tree(const std::string& name) {
   std::error_code failed;
   std::vector<std::pair<std::string, bool>> entries;
-  const fs::file_status status = fs::symlink_status(path, failed);
+  const fs::file_status status = fs::symlink_status(name, failed);
   if (!fs::exists(status)) return;
+  std::string path = name;
+  if (fs::is_directory(status) && fs::path(name).filename().string().find(sys::kTemporary) == name.npos) {
+    path += sys::temporary_suffix();
+    if (sys::calls().rename(name.c_str(), path.c_str()) != 0) sys::fail(errno, name, "cannot remove");
+  }
   entries.emplace_back(path, fs::is_directory(status));
   fs::recursive_directory_iterator at(path, failed), end;
   for (; fs::is_directory(status) && !failed && at != end; at.increment(failed))

@@ -17,7 +17,7 @@ namespace ftlib::inline FTLIB_ABI {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::string_view kStep = "step-", kTemporary = ".tmp-";
+constexpr std::string_view kStep = "step-";
 
 std::string step_folder(const std::string& folder, std::int64_t step) { return concat(folder, "/", kStep, step); }
 
@@ -82,14 +82,13 @@ void prune(const std::string& folder, std::int64_t saved, int keep) {
   std::vector<std::int64_t> others = checkpoint_steps(folder);
   std::erase(others, saved);
   for (std::size_t i = static_cast<std::size_t>(keep - 1); i < others.size(); ++i) {
-    const std::string path = step_folder(folder, others[i]), gone = path + sys::temporary_suffix();
-    if (sys::calls().rename(path.c_str(), gone.c_str()) == 0) remove_quietly(gone);
+    remove_quietly(step_folder(folder, others[i]));
   }
 }
 
 void remove_leftovers(const std::string& folder) {
   for (const std::string& name : names_in(folder))
-    if (name.starts_with(kStep) && name.find(kTemporary) != name.npos) remove_quietly(concat(folder, "/", name));
+    if (name.starts_with(kStep) && name.find(sys::kTemporary) != name.npos) remove_quietly(concat(folder, "/", name));
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ std::string parent_directory(const std::string& path) {
 std::string temporary_suffix() {
   static std::atomic<std::uint64_t> count{0};
   const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
-  return concat(".tmp-", ::getpid(), "-", static_cast<std::uint64_t>(now) + count.fetch_add(1));
+  return concat(kTemporary, ::getpid(), "-", static_cast<std::uint64_t>(now) + count.fetch_add(1));
 }
 
 }  // namespace ftlib::inline FTLIB_ABI::sys

@@ -82,6 +82,7 @@ void close(Fd fd, const std::string& path, std::int64_t needed = 0);
 std::int64_t free_bytes(const std::string& path) noexcept;  ///< of the file system that holds `path`; -1 unknown
 
 std::string parent_directory(const std::string& path);  ///< "." for a bare name
+inline constexpr std::string_view kTemporary = ".tmp-";
 std::string temporary_suffix();                         ///< ".tmp-<pid>-<number>", another one each time
 
 }  // namespace sys

@@ -121,7 +121,8 @@ class Run {
   void remove_temporaries() {
     for (const auto& entry : fs::directory_iterator(options_.out)) {
       const std::string name = entry.path().filename().string();
-      if (name.find(".tmp-") != std::string::npos && entry.is_regular_file()) remove_tree(entry.path().string());
+      if (name.find(".tmp-") != std::string::npos && (entry.is_regular_file() || name.starts_with("checkpoints.")))
+        remove_tree(entry.path().string());
     }
   }
 

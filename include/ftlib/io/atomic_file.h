@@ -61,7 +61,8 @@ class StagedFolder {
   bool created_;
 };
 
-/// Removes a file, or a folder with all in it; symbolic links are removed, not followed. Nothing there is fine.
+/// Removes a file, or a folder with all in it; symbolic links are removed, not followed. Nothing there is fine. A folder
+/// goes by its name at once: a crash leaves the whole of it, or `path.tmp-PID-NUMBER`.
 /// Throws Error{io_error, IO}.
 void remove_tree(const std::string& path);
 
