@@ -79,12 +79,53 @@ TEST_CASE("JSON is what RFC 8259 says and nothing more") {
       {"\"\\x41\"", Reason::json},
       {"\"\\u12\"", Reason::json},
       {"\"\\u12G4\"", Reason::json},
+      {"\"\\u12\\n\"", Reason::json},
+      {"\"\\uD83D\\u1\\\\\"", Reason::json},
       {"\"\\u-123\"", Reason::json},
       {"\"a\nb\"", Reason::json},
       {std::string("\"\0\"", 3), Reason::json},
       {std::string("1\0", 2), Reason::json},
       {"\"\x1b\"", Reason::json},
       {"\xEF\xBB\xBF{}", Reason::json},
+      {" \xEF\xBB\xBF{}", Reason::json},
+      {"[\xEF\xBB\xBF]", Reason::json},
+      {"\xEF\xBB", Reason::json},
+      {std::string("\0", 1), Reason::json},
+      {std::string("1\0 1", 4), Reason::json},
+      {std::string("1 \0", 3), Reason::json},
+      {std::string("{}\0{}", 5), Reason::json},
+      {std::string("[1\0]", 4), Reason::json},
+      {std::string("{\0}", 3), Reason::json},
+      {std::string("{\"a\"\0:1}", 7), Reason::json},
+      {"1,", Reason::json},
+      {"1:2", Reason::json},
+      {"1-2", Reason::json},
+      {"1\"a\"", Reason::json},
+      {"[1}2]", Reason::json},
+      {"[1,,2]", Reason::json},
+      {"[:1]", Reason::json},
+      {"[\"a\":1]", Reason::json},
+      {"{,\"a\":1}", Reason::json},
+      {"{\"a\"::1}", Reason::json},
+      {"{\"a\":1 \"b\":2}", Reason::json},
+      {"{\"a\"}", Reason::json},
+      {"{true:1}", Reason::json},
+      {"truefalse", Reason::json},
+      {"nulll", Reason::json},
+      {"--1", Reason::json},
+      {"-.5", Reason::json},
+      {".5", Reason::json},
+      {"1.e5", Reason::json},
+      {"00", Reason::json},
+      {"1\v", Reason::json},
+      {"1\xC2\xA0", Reason::json},
+      {"\"\\", Reason::json},
+      {"\"\\u", Reason::json},
+      {"\"\\uD83D\\uDE0\"", Reason::json},
+      {"\"\\U0041\"", Reason::json},
+      {"\"\x01\"", Reason::json},
+      {"\"\t\"", Reason::json},
+      {"{\"\r\":1}", Reason::json},
       {"\"\xC0\x80\"", Reason::utf8},
       {"\"\xE0\x80\x80\"", Reason::utf8},
       {"\"\xF0\x80\x80\x80\"", Reason::utf8},
@@ -99,12 +140,22 @@ TEST_CASE("JSON is what RFC 8259 says and nothing more") {
       {"\"\\uD83Dx\"", Reason::utf8},
       {"\"\\uD83D\\u0041\"", Reason::utf8},
       {"\"\\uDE00\"", Reason::utf8},
+      {"\"\\uD83D\\n\"", Reason::utf8},
+      {"\"\\uD83D\\\\\"", Reason::utf8},
+      {"\"\\uD83D\\uD83D\"", Reason::utf8},
+      {"{\"\\uD800\":1}", Reason::utf8},
+      {"{\"\xED\xA0\x80\":1}", Reason::utf8},
+      {"[\"\xC3\xA9\xC3\"]", Reason::utf8},
       {std::string("\xFF\xFE{\0}\0", 6), Reason::utf8},
       {"9223372036854775808", Reason::range},
       {"-9223372036854775809", Reason::range},
       {"1e999", Reason::range},
       {"[1180591620717411303424]", Reason::range},
       {"-1e999", Reason::range},
+      {"1e400", Reason::range},
+      {"{\"a\":[1e-400]}", Reason::range},
+      {"18446744073709551615", Reason::range},
+      {"18446744073709551616", Reason::range},
       {repeated("9", 100000), Reason::range},
       {"{\"a\":1,\"a\":1}", Reason::dup},
       {"{\"a\":1,\"\\u0061\":2}", Reason::dup},
@@ -122,6 +173,15 @@ TEST_CASE("JSON that is valid is read exactly") {
   CHECK(parse_json("\t{\r\n}", "t") == Json::object());
   CHECK(parse_json("-0", "t") == Json(0));
   CHECK(std::signbit(parse_json("-0.0", "t").as_number("")));
+  CHECK(parse_json("[-0,1 ,\t-2\n]", "t") == Json(Json::Array{0, 1, -2}));
+  CHECK(parse_json("\r\n\t [ 1 , { \"a : b , \" : \"  x  \" } ]\r\n", "t") ==
+        Json(Json::Array{1, Json::Object{{"a : b , ", "  x  "}}}));
+  CHECK(parse_json("[[],{},true,false,null]", "t") ==
+        Json(Json::Array{Json::array(), Json::object(), true, false, nullptr}));
+  CHECK(parse_json("\"\"", "t") == Json(""));
+  CHECK(parse_json(" \n9", "t") == Json(9));
+  CHECK(parse_json("1.7976931348623157e308", "t").as_number("") == 1.7976931348623157e308);
+  CHECK(parse_json("[2.2250738585072011e-308]", "t").as_array("")[0].as_number("") == 2.2250738585072011e-308);
   CHECK(parse_json("9223372036854775807", "t").as_integer("") == INT64_MAX);
   CHECK(parse_json("-9223372036854775808", "t").as_integer("") == INT64_MIN);
   CHECK(parse_json("1E3", "t") == Json(1000.0));
@@ -142,6 +202,38 @@ TEST_CASE("JSON errors say where") {
                        "f.json: byte 15: key \"k\" appears twice in the object that ends here", Error);
   CHECK_THROWS_WITH_AS(parse_json("{\"\x1b[31m\": 1}", "f.json"),
                        "f.json: byte 2: want no control character in a string, got \"\\x1b[31m\": 1}\"", Error);
+  const auto says = [](std::string_view text, const std::string& message) {
+    CHECK_THROWS_WITH_AS(parse_json(text, "f"), ("f: " + message).c_str(), Error);
+  };
+  says("", "byte 0: want a value, the text ends");
+  says(" \n\t", "byte 3: want a value, the text ends");
+  says("{\"\xC3\xA9\\n\\u00e9\": [1,\r\n\t x]}", "byte 22: \\xc3\\xa9\\x5cn\\x5cu00e9[1]: want a value, got \"x]}\"");
+  says("{\"a\": 1,  b}", "byte 10: a: want a key in quotes, got \"b}\"");
+  says("{\"a\"  1}", "byte 6: a: want a colon, got \"1}\"");
+  says("{\"a\": [] ]", "byte 9: a: want a comma or }, got \"]\"");
+  says("[10  , 2  3]", "byte 10: [1]: want a comma or ], got \"3]\"");
+  says("[1,]", "byte 3: [1]: want a value, got \"]\"");
+  says("[[1], [2, [3, 4 5]]]", "byte 16: [1][1][1]: want a comma or ], got \"5]]]\"");
+  says("01", "byte 1: want nothing after the document, got \"1\"");
+  says("[-]", "byte 2: [0]: want a digit, got \"]\"");
+  says("-", "byte 1: want a digit, the text ends");
+  says("1.", "byte 2: want a digit, the text ends");
+  says("[1e+ ]", "byte 4: [0]: want a digit, got \" ]\"");
+  says("+1", "byte 0: want a value, got \"+1\"");
+  says("[.5]", "byte 1: [0]: want a value, got \".5]\"");
+  says("[NaN]", "byte 1: [0]: want a value, got \"NaN]\"");
+  says("[0, 1e400 ]", "byte 4: [1]: number 1e400 does not fit a double");
+  says("[ 18446744073709551615]", "byte 2: [0]: want a whole number of 64 bits, got 18446744073709551615");
+  says(std::string_view("1 \0 1", 5), "byte 2: want nothing after the document, got \"\\x00 1\"");
+  says("{} \n x", "byte 5: want nothing after the document, got \"x\"");
+  says("[\"\\n\xC3\xA9\xC3\"]", "byte 6: [0]: want UTF-8, got \"\\xc3\"]\"");
+  says("[\"ab\\u00e9 \\q\"]", "byte 11: [0]: want one of \"\\/bfnrtu after a backslash, got \"\\x5cq\"]\"");
+  says("\"\\u12G4\"", "byte 1: want four hex digits after \\u, got \"\\x5cu12G4\"\"");
+  says("\"\\\\\\uD83Dx\"", "byte 3: want both halves of a surrogate pair, got \"\\x5cuD83Dx\"\"");
+  says("\"\\uD83D\\uD83D\"", "byte 7: want both halves of a surrogate pair, got \"\\x5cuD83D\"\"");
+  says("\"\\uDE00", "byte 1: want both halves of a surrogate pair, got \"\\x5cuDE00\"");
+  says("\"abc", "byte 4: want a closing quote, the text ends");
+  says("\"abc\\", "byte 5: want a closing quote, the text ends");
   const Json value = parse_json("{\"r\": 8.5, \"n\": -1}", "f.json");
   CHECK_THROWS_WITH_AS(value.at("r", "f.json").as_integer("f.json: r"), "f.json: r: want an integer, got number",
                        Error);
@@ -160,6 +252,35 @@ TEST_CASE("JSON has limits of depth and size") {
   CHECK(reason_of(repeated("[", 129) + repeated("]", 129)) == Reason::limit);
   CHECK(reason_of("[[]]", {100, 1}) == Reason::limit);
   CHECK(reason_of(std::string(101, ' '), {100, 1}) == Reason::limit);
+}
+
+TEST_CASE("what one piece of JSON may take is limited, white space is not") {
+  const auto reason = [](const std::string& text) {
+    return reason_of(text, {.bytes = 1 << 24, .depth = 9, .token = 1000});
+  };
+  const std::string blanks(10'000, '\n'), fits(997, 'a'), words = repeated("null,", 199);
+  CHECK(reason("\"" + fits + "\"") == Reason::none);
+  CHECK(reason("[\"" + fits + "\",\"" + fits + "\",\"" + fits + "\"]") == Reason::none);
+  CHECK(reason("[\"" + fits + "aaaa\"]") == Reason::limit);
+  CHECK(reason("[\"" + fits + "aaaa") == Reason::limit);
+  CHECK(reason("[" + words + "1," + words + "1]") == Reason::none);
+  CHECK(reason("[" + words + words + "1]") == Reason::limit);
+  CHECK(reason("[" + repeated("9", 1001) + "]") == Reason::limit);
+  CHECK(reason(blanks + "{" + blanks + "\"a\"" + blanks + ":" + blanks + "1" + blanks + "," + blanks +
+               "\"b\":" + "null" + blanks + "," + blanks + "\"c\" : {" + blanks + "} }" + blanks) == Reason::none);
+}
+
+TEST_CASE("a refusal holds no white space and a long string only a few times") {
+  constexpr std::int64_t kBytes = std::int64_t{8} << 20;
+  const auto peak = [](const std::string& text) {
+    allocations::reset_peak();
+    CHECK(reason_of(text) == Reason::json);
+    return FTLIB_COUNT_ALLOCATIONS ? allocations::peak_bytes() : 0;
+  };
+  CHECK(peak(repeated("\n", kBytes) + "x") < 1 << 16);
+  CHECK(peak("[1" + repeated("\r\n\t ", kBytes / 4) + ",x") < 1 << 16);
+  CHECK(peak("[\"a\",\n" + repeated("\n", kBytes) + "\"\x01") < 1 << 16);
+  CHECK(peak("\"" + std::string(kBytes, 'a')) < 16 * kBytes);
 }
 
 TEST_CASE("a string of a megabyte and an object of many keys are read in linear memory") {

@@ -141,6 +141,20 @@ std::vector<HostileCase> hostile_cases() {
     many += concat(i ? "," : "", "\"", i, "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}");
   cases.push_back({"30 10,000 names for one range", st(amplified + "}", 4), {Reason::layout}});
   cases.push_back({"37 600,000 empty tensors", st(many + "}"), {Reason::limit}});
+  const std::size_t bytes = std::size_t{12} << 20;
+  const std::string skipped = "{\"w\":{\"x\":";
+  std::string metadata = "{\"__metadata__\":{";
+  for (int i = 0; i < 1'000'000; ++i) metadata += concat(i ? "," : "", "\"", i, "\":\"\"");
+  cases.push_back({"37 a million entries of metadata", st(metadata + "}}"), {Reason::limit}});
+  cases.push_back({"12 zeros without end", st(skipped + "[0" + repeated(",0", bytes / 2)), {Reason::json}});
+  cases.push_back({"12 lists without end", st(skipped + "[[]" + repeated(",[]", bytes / 3)), {Reason::limit}});
+  cases.push_back({"12 words without end", st(skipped + "[1" + repeated(",\nnull", bytes / 6)), {Reason::limit}});
+  cases.push_back({"12 lines without end", st("{" + std::string(bytes, '\n') + "x"), {Reason::json}});
+  cases.push_back({"12 a string without end", st("{\"" + std::string(bytes, 'n')), {Reason::limit}});
+  cases.push_back({"12 escapes without end", st(skipped + "\"" + repeated("\\n", bytes / 2)), {Reason::limit}});
+  cases.push_back({"12 a long string that ends badly",
+                   st("{\"__metadata__\":{\"\":\"" + std::string(1'240'000, 'n') + "\x1f"),
+                   {Reason::json}});
   return cases;
 }
 
@@ -174,6 +188,42 @@ TEST_CASE("a header beyond the limit is refused before anything is allocated") {
   fs::resize_file(path, 8 + 100'000'001);
   check_refused(path, {"5 sparse", "", {Reason::limit}}, 0, [&] { const SafetensorsFile file(path); });
   if (FTLIB_COUNT_ALLOCATIONS) CHECK(allocations::peak_bytes() < 4096);
+}
+
+TEST_CASE("the longest header of zeros is refused at its end in bounded memory") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "t.safetensors";
+  std::string header = "{\"w\":{\"x\":[0";
+  header.reserve(100'000'000);
+  while (header.size() < 100'000'000 - 2) header += ",0";
+  header.resize(100'000'000, '}');
+  write_raw(path, st(header));
+  check_refused(path, {"a comma or ]", "", {Reason::json}}, 100'000'000, [&] { const SafetensorsFile file(path); });
+}
+
+TEST_CASE("the longest metadata that is written is read") {
+  const TemporaryFolder folder;
+  const SafetensorsMetadata metadata = {{"a", "b"}, {"long", std::string(1'249'997, 'x')}};
+  write_safetensors(folder / "t", {}, metadata);
+  CHECK(SafetensorsFile(folder / "t").metadata() == metadata);
+  write_raw(folder / "t", st("{\"__metadata__\":{\"k\":\"" + std::string(1'250'000, 'x') + "\"}}"));
+  CHECK(reason_of_opening(folder / "t") == Reason::limit);
+}
+
+TEST_CASE("unknown fields of an entry are passed over whatever they hold") {
+  const TemporaryFolder folder;
+  for (const std::string value :
+       {"1", "\"a\"", "null", "[]", "{}", "[[1,{\"dtype\":[]}],2]", "{\"shape\":{\"a\":[]}}"}) {
+    CAPTURE(value);
+    write_raw(folder / "t",
+              st("{\"w\":{\"x\":" + value + ",\"dtype\":\"U8\",\"y\":" + value +
+                     ",\"shape\":[4],\"data_offsets\":[0,4],\"z\":" + value + "},\"__metadata__\":{\"k\":\"v\"}}",
+                 4));
+    const SafetensorsFile file(folder / "t");
+    CHECK(file.tensors().size() == 1);
+    CHECK(file.tensors()[0].bytes == 4);
+    CHECK(file.metadata().size() == 1);
+  }
 }
 
 TEST_CASE("what is not a regular file is refused at once") {
@@ -275,4 +325,9 @@ TEST_CASE("write_safetensors refuses what could not be read again") {
   refused({{"a", SafetensorsDType::f8_e4m3, {1}, data, {}}});
   refused({{"a", SafetensorsDType::u8, {1, 1, 1, 1, 1, 1, 1, 1, 1}, data, {}}});
   refused({}, {{"k", "v"}, {"k", "w"}});
+  refused({}, {{"k", std::string(1'249'998, 'v')}});
+  refused({}, {{"k", std::string(210'000, '\x01')}});
+  SafetensorsMetadata many;
+  for (int i = 0; i <= 65'536; ++i) many.emplace_back(concat(i), "");
+  refused({}, many);
 }

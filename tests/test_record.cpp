@@ -142,6 +142,24 @@ TEST_CASE("what is wrong with a record is said with line, column and reason") {
   begins("{\"text\": " + std::string(100'000, '['), "SCHEMA ");
   begins("{\"prompt\": [" + std::string(100'000, '['), "SCHEMA ");
   begins(std::string(100'000, '{'), "JSON ");
+  begins("{\t\"text\"\t:\t\"\xc3\xa9\\n\xe6\x97\xa5\"\t,\tx}", "JSON :1:21: text: want a key in quotes, got \"x}\"");
+  begins("{\"text\": \"\xc3\xa9\\u00e9\t\"}",
+         "JSON :1:18: text: want no control character in a string, got \"\\x09\"}\"");
+  begins("{\"text\": \"\xf0\x9f\x98\x80\", \"weight\": 01}", "JSON :1:26: weight: want a comma or }, got \"1}\"");
+  begins("{\"text\": \"\", \"weight\": 1e400}", "RANGE :1:24: weight: number 1e400 does not fit a double");
+  begins("{\"text\": \"a\", \"weight\": -", "TRUNC :1:26: weight: want a digit, the text ends");
+  begins("{\"text\": \"a\", \"weight\": 1", "TRUNC :1:26: weight: want a comma or }, the text ends");
+  begins("{\"text\": \"a\"\r,\r\n", "TRUNC :1:15: text: want a key in quotes, the text ends");
+  begins("{\"text\": \"\\", "TRUNC :1:12: text: want a closing quote");
+  begins("{\"text\": tru", "JSON :1:10: text: want a value, got \"tru\"");
+  begins("{\"te\\ud800xt\": 1}", "UTF8 :1:5: want both halves of a surrogate pair");
+  begins("{\"messages\": [{\"role\": \"a\", \"content\": \"b\"}, 5]}",
+         "SCHEMA :1:46: messages[1]: want a message as an object, got a number");
+  begins("{\"messages\": [{\"role\": \"a\", \"content\": \"b\"}], \"text\": \"a\"}",
+         "SCHEMA :1:58: want either messages");
+  begins("{\"prompt\": [{\"role\": \"a\", \"content\": \"b\"}], \"completion\": \"a\"}",
+         "SCHEMA :1:62: want prompt and completion both");
+  begins("{\"text\": \"a\", \"id\": true}", "SCHEMA :1:21: id: want id as a string, got true or false");
 }
 
 TEST_CASE("a weight of minus zero is zero") {
@@ -234,6 +252,10 @@ TEST_CASE("lines that straddle the reader's pieces come out whole") {
 TEST_CASE("a list of messages on one line is read as the commands read it") {
   CHECK(parse_messages("[{\"role\": \"user\", \"content\": \"a\"}]", "stdin", 4) ==
         std::vector<Message>{{"user", "a"}});
+  CHECK(parse_messages(" [ {\"content\": \"b\", \"role\": \"a\"} , {\"role\": \"c\", \"content\": \"\"} ] ", "stdin",
+                       4) == std::vector<Message>{{"a", "b"}, {"c", ""}});
+  CHECK(std::string(error_of([] { parse_messages("7", "stdin", 4); }).what()) ==
+        "stdin:4:1: want a list of messages as a list, got a number");
   const Error error = error_of([] { parse_messages("[]", "stdin", 4); });
   CHECK(std::string(error.what()).starts_with("stdin:4:2: "));
   CHECK(error_of([] { parse_messages("{}", "stdin", 1); }).reason() == Reason::schema);

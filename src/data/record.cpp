@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ftlib/data/record.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "io/json_reader.h"
@@ -29,22 +30,21 @@ class Parser {
   }
 
   Record record() {
-    want(in_.next(), JsonToken::begin_object, "a record");
-    while (in_.next() == JsonToken::key) field(std::string(in_.text()));
-    check_shape();
-    in_.next();  // refuses whatever follows
+    in_.read([this](JsonToken token) { take(token); });
     if (!has(kId)) record_.id = concat(record_.line);
     return std::move(record_);
   }
 
   std::vector<Message> message_list() {
-    std::vector<Message> list = messages(in_.next(), "a list of messages");
-    in_.next();
-    return list;
+    state_ = State::messages;
+    in_.read([this](JsonToken token) { take(token); });
+    return std::move(record_.messages);
   }
 
  private:
   enum Field : unsigned { kId = 1, kGroup = 2, kWeight = 4, kMessages = 8, kPrompt = 16, kCompletion = 32, kText = 64 };
+  enum MessageField : unsigned { kRole = 1, kContent = 2 };
+  enum class State { record, fields, value, messages, list, message, content };
 
   bool has(unsigned fields) const { return (seen_ & fields) == fields; }
   void want(JsonToken got, JsonToken wanted, std::string_view what) const {
@@ -54,90 +54,116 @@ class Parser {
     if ((seen & field) != 0) in_.fail(Reason::dup, concat("key \"", name, "\" appears twice"));
     seen |= field;
   }
-  std::string string(std::string_view what) {
-    want(in_.next(), JsonToken::string, what);
-    return std::string(in_.text());
+  void string(JsonToken token, std::string& text, std::string_view what) const {
+    want(token, JsonToken::string, what);
+    text = in_.text();
   }
 
-  void field(const std::string& name) {
+  void take(JsonToken token) {
+    switch (state_) {
+      case State::record: return begin_record(token);
+      case State::fields: return token == JsonToken::key ? field() : check_shape();
+      case State::value: return value(token);
+      case State::messages: return begin_list(token, record_.messages, "a list of messages");
+      case State::list: return token == JsonToken::end_array ? end_list() : begin_message(token);
+      case State::message: return token == JsonToken::key ? message_field() : end_message();
+      case State::content: return content(token);
+    }
+  }
+
+  void begin_record(JsonToken token) {
+    want(token, JsonToken::begin_object, "a record");
+    state_ = State::fields;
+  }
+
+  void field() {
     constexpr std::pair<std::string_view, Field> kFields[] = {
         {"id", kId}, {"group", kGroup}, {"weight", kWeight}, {"messages", kMessages},
         {"prompt", kPrompt}, {"completion", kCompletion}, {"text", kText}};
-    for (const auto& [known, field] : kFields) {
-      if (name != known) continue;
-      once(seen_, field, known);
-      return value(field);
-    }
-    in_.fail(Reason::schema,
-             concat("unknown key \"", excerpt(name),
-                    "\"; a record has messages, or prompt and completion, or text, and perhaps id, group, weight"));
+    const auto* known = std::ranges::find(kFields, in_.text(), &std::pair<std::string_view, Field>::first);
+    if (known == std::end(kFields))
+      in_.fail(Reason::schema,
+               concat("unknown key \"", excerpt(in_.text()),
+                      "\"; a record has messages, or prompt and completion, or text, and perhaps id, group, weight"));
+    field_ = known->second;
+    once(seen_, field_, known->first);
+    state_ = State::value;
   }
 
-  void value(Field field) {
-    switch (field) {
-      case kId: return id();
-      case kGroup: record_.group = string("group"); return;
-      case kWeight: return weight();
-      case kMessages: record_.messages = messages(in_.next(), "messages"); return;
-      case kPrompt: return side(record_.prompt, prompt_, "prompt");
-      case kCompletion: return side(record_.completion, completion_, "completion");
-      case kText: record_.text = string("text"); return;
-    }
-  }
-
-  void id() {
-    const JsonToken token = in_.next();
-    if (token == JsonToken::number && in_.is_integer()) record_.id = concat(in_.integer());
-    else {
-      want(token, JsonToken::string, "id");
-      record_.id = in_.text();
+  void value(JsonToken token) {
+    state_ = State::fields;
+    switch (field_) {
+      case kId: return id(token);
+      case kGroup: return string(token, record_.group, "group");
+      case kWeight: return weight(token);
+      case kMessages: return begin_list(token, record_.messages, "messages");
+      case kPrompt: return side(token, record_.prompt, prompt_, "prompt");
+      case kCompletion: return side(token, record_.completion, completion_, "completion");
+      case kText: return string(token, record_.text, "text");
     }
   }
 
-  void weight() {
-    want(in_.next(), JsonToken::number, "weight");
+  void id(JsonToken token) {
+    if (token == JsonToken::number && in_.is_integer())
+      record_.id = concat(in_.integer());
+    else
+      string(token, record_.id, "id");
+  }
+
+  void weight(JsonToken token) {
+    want(token, JsonToken::number, "weight");
     record_.weight = in_.number();
     if (record_.weight < 0 || record_.weight > std::numeric_limits<float>::max())
       in_.fail(Reason::range, concat("want a weight from 0 to the largest float, got ", excerpt(in_.text())));
     if (record_.weight == 0) record_.weight = 0;  // no negative zero
   }
 
-  void side(std::string& text, std::optional<std::vector<Message>>& list, std::string_view name) {
-    const JsonToken token = in_.next();
-    if (token == JsonToken::begin_array) {
-      list = messages(token, name);
-      return;
-    }
+  void side(JsonToken token, std::string& text, std::optional<std::vector<Message>>& list, std::string_view name) {
+    if (token == JsonToken::begin_array) return begin_list(token, list.emplace(), name);
     if (token != JsonToken::string)
       in_.fail(Reason::schema, concat("want ", name, " as a string or a list of messages, got ", name_of(token)));
     text = in_.text();
   }
 
-  std::vector<Message> messages(JsonToken token, std::string_view name) {
+  void begin_list(JsonToken token, std::vector<Message>& list, std::string_view name) {
     want(token, JsonToken::begin_array, name);
-    std::vector<Message> list;
-    for (JsonToken next = in_.next(); next != JsonToken::end_array; next = in_.next()) {
-      want(next, JsonToken::begin_object, "a message");
-      list.push_back(message());
-    }
-    if (list.empty()) in_.fail(Reason::schema, concat(name, " is empty: want at least one message"));
-    return list;
+    list_ = &list;
+    list_name_ = name;
+    state_ = State::list;
   }
 
-  Message message() {
-    Message message;
-    unsigned seen = 0;
-    while (in_.next() == JsonToken::key) {
-      const std::string name(in_.text());
-      if (name != "role" && name != "content")
-        in_.fail(Reason::schema,
-                 concat("unknown key \"", excerpt(name), "\"; a message has role and content, two strings"));
-      once(seen, name == "role" ? 1u : 2u, name);
-      (name == "role" ? message.role : message.content) = string(name);
-    }
-    if (seen != 3)
-      in_.fail(Reason::schema, concat("the message that ends here has no ", seen == 1 ? "content" : "role"));
-    return message;
+  void end_list() {
+    if (list_->empty()) in_.fail(Reason::schema, concat(list_name_, " is empty: want at least one message"));
+    state_ = State::fields;
+  }
+
+  void begin_message(JsonToken token) {
+    want(token, JsonToken::begin_object, "a message");
+    list_->emplace_back();
+    message_seen_ = 0;
+    state_ = State::message;
+  }
+
+  void message_field() {
+    const bool role = in_.text() == "role";
+    if (!role && in_.text() != "content")
+      in_.fail(Reason::schema,
+               concat("unknown key \"", excerpt(in_.text()), "\"; a message has role and content, two strings"));
+    once(message_seen_, role ? kRole : kContent, in_.text());
+    content_ = role ? &list_->back().role : &list_->back().content;
+    state_ = State::content;
+  }
+
+  void content(JsonToken token) {
+    string(token, *content_, content_ == &list_->back().role ? "role" : "content");
+    state_ = State::message;
+  }
+
+  void end_message() {
+    if (message_seen_ != (kRole | kContent))
+      in_.fail(Reason::schema,
+               concat("the message that ends here has no ", message_seen_ == kRole ? "content" : "role"));
+    state_ = State::list;
   }
 
   void check_shape() {
@@ -159,8 +185,13 @@ class Parser {
 
   JsonReader in_;
   Record record_;
-  unsigned seen_ = 0;
+  State state_ = State::record;
+  Field field_{};
+  unsigned seen_ = 0, message_seen_ = 0;
   std::optional<std::vector<Message>> prompt_, completion_;
+  std::vector<Message>* list_ = nullptr;  // the one that is open, and what it is called
+  std::string_view list_name_;
+  std::string* content_ = nullptr;  // of the message that is open
 };
 
 void refuse_nul(std::string_view json, std::string_view name, std::int64_t line) {

@@ -5,8 +5,9 @@
 #include <limits>
 #include <numeric>
 
+#include "ftlib/io/json.h"
 #include "io/gguf_types.h"
-#include "io/json_reader.h"
+#include "io/utf8.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {

@@ -2,7 +2,6 @@
 #include "ftlib/io/json.h"
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 
 #include "io/json_reader.h"
@@ -30,11 +29,40 @@ const std::string* duplicate_key(const Json::Object& members) {
 /// Puts values into the innermost open container.
 class Builder {
  public:
+  explicit Builder(JsonReader& in) : in_(in) {}
+
+  Json document() {
+    in_.read([this](JsonToken token) { take(token); });
+    return std::move(root_);
+  }
+
+ private:
+  void take(JsonToken token) {
+    switch (token) {
+      case JsonToken::begin_object:
+        return open(Json::object());
+      case JsonToken::begin_array:
+        return open(Json::array());
+      case JsonToken::end_object:
+      case JsonToken::end_array:
+        return close();
+      case JsonToken::key:
+        keys_.back() = in_.text();
+        return;
+      case JsonToken::string:
+        return put(Json(in_.text()));
+      case JsonToken::number:
+        return put(in_.is_integer() ? Json(in_.integer()) : Json(in_.number()));
+      case JsonToken::boolean:
+        return put(Json(in_.boolean()));
+      case JsonToken::null:
+        return put(Json());
+    }
+  }
   void open(Json container) {
     open_.push_back(std::move(container));
     keys_.emplace_back();
   }
-  void key(std::string_view name) { keys_.back() = name; }
   void put(Json value) {
     if (open_.empty())
       root_ = std::move(value);
@@ -43,17 +71,16 @@ class Builder {
     else
       open_.back().push_back(std::move(value));
   }
-  void close(const JsonReader& in) {
+  void close() {
     Json done = std::move(open_.back());
     open_.pop_back();
     keys_.pop_back();
     if (const std::string* twice = done.is_object() ? duplicate_key(done.as_object("")) : nullptr)
-      in.fail(Reason::dup, concat("key \"", excerpt(*twice), "\" appears twice in the object that ends here"));
+      in_.fail(Reason::dup, concat("key \"", excerpt(*twice), "\" appears twice in the object that ends here"));
     put(std::move(done));
   }
-  Json take() { return std::move(root_); }
 
- private:
+  JsonReader& in_;
   Json root_;
   std::vector<Json> open_;
   std::vector<std::string> keys_;
@@ -142,36 +169,7 @@ void Json::push_back(Json value) {
 
 Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits) {
   JsonReader in(text, what, limits);
-  Builder out;
-  for (;;) switch (in.next()) {
-      case JsonToken::begin_object:
-        out.open(Json::object());
-        break;
-      case JsonToken::begin_array:
-        out.open(Json::array());
-        break;
-      case JsonToken::end_object:
-      case JsonToken::end_array:
-        out.close(in);
-        break;
-      case JsonToken::key:
-        out.key(in.text());
-        break;
-      case JsonToken::string:
-        out.put(Json(in.text()));
-        break;
-      case JsonToken::number:
-        out.put(in.is_integer() ? Json(in.integer()) : Json(in.number()));
-        break;
-      case JsonToken::boolean:
-        out.put(Json(in.boolean()));
-        break;
-      case JsonToken::null:
-        out.put(Json());
-        break;
-      case JsonToken::end:
-        return out.take();
-    }
+  return Builder(in).document();
 }
 
 std::string excerpt(std::string_view text, std::size_t limit) {

@@ -3,7 +3,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "io/json_reader.h"
+#include "ftlib/io/json.h"
+#include "io/utf8.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {

@@ -1,212 +1,153 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/json_reader.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
+
+#include "io/utf8.h"
+
+#define JSON_ASSERT(condition) static_cast<void>(0)  // a library never aborts its host
+#define JSON_NO_IO
+#include <nlohmann/json.hpp>
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {
 
+bool is_space(char c) noexcept { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_plain(unsigned char c) noexcept { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
-
-void append_utf8(std::uint32_t code, std::string& out) {
-  const auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((code >> shift) & 0x3f)); };
-  if (code < 0x80)
-    out += static_cast<char>(code);
-  else if (code < 0x800)
-    out += static_cast<char>(0xc0 | (code >> 6)), tail(0);
-  else if (code < 0x10000)
-    out += static_cast<char>(0xe0 | (code >> 12)), tail(6), tail(0);
-  else
-    out += static_cast<char>(0xf0 | (code >> 18)), tail(12), tail(6), tail(0);
-}
+bool is_hex(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 }  // namespace
 
-// The first byte fixes the length and the range of the second one, which rules out overlong forms, surrogates and
-// everything beyond U+10FFFF (Unicode, table 3-7).
-std::size_t utf8_length(std::string_view text, std::size_t at) noexcept {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const unsigned first = byte(at);
-  if (first < 0x80) return at < text.size() ? 1 : 0;
-  const std::size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-  if (length == 0) return 0;
-  const unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-  const unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-  if (byte(at + 1) < low || byte(at + 1) > high) return 0;
-  for (std::size_t i = 2; i < length; ++i)
-    if ((byte(at + i) & 0xc0) != 0x80) return 0;
-  return length;
-}
+// One blank follows the text, so that a number always ends before the text does: the parser looks one byte ahead.
+class JsonReader::Bytes {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = char;
+
+  explicit Bytes(JsonReader& in) : in_(&in) {}
+  char operator*() const noexcept { return in_->at_ < in_->text_.size() ? in_->text_[in_->at_] : ' '; }
+  Bytes& operator++() {
+    in_->step();
+    return *this;
+  }
+  bool operator==(const Bytes&) const noexcept { return in_->at_ > in_->text_.size(); }
+
+ private:
+  JsonReader* in_;
+};
+
+struct JsonReader::Sax {
+  JsonReader& in;
+
+  bool null() { return in.emit(JsonToken::null); }
+  bool boolean(bool) { return in.emit(JsonToken::boolean); }
+  bool number_integer(std::int64_t) { return in.emit(JsonToken::number); }
+  bool number_unsigned(std::uint64_t) { return in.emit(JsonToken::number); }
+  bool number_float(double, const std::string&) { return in.emit(JsonToken::number); }
+  bool string(const std::string& text) { return in.emit(JsonToken::string, text); }
+  bool key(const std::string& text) { return in.emit(JsonToken::key, text); }
+  bool start_object(std::size_t) { return in.emit(JsonToken::begin_object); }
+  bool end_object() { return in.emit(JsonToken::end_object); }
+  bool start_array(std::size_t) { return in.emit(JsonToken::begin_array); }
+  bool end_array() { return in.emit(JsonToken::end_array); }
+  bool binary(const nlohmann::json::binary_t&) { return false; }  // of other formats
+
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& error) {
+    constexpr int kNumberOverflow = 406;
+    if (error.id != kNumberOverflow) in.fail_syntax();
+    in.emit(JsonToken::number);  // the handler may have a better word for it
+    in.fail(Reason::range, concat("number ", excerpt(in.token_), " does not fit a double"));
+  }
+};
 
 JsonReader::JsonReader(std::string_view text, std::string_view what, const JsonLimits& limits, std::int64_t line)
-    : text_(text), what_(what), depth_(limits.depth), line_(line) {
+    : text_(text), what_(what), limits_(limits), line_(line) {
   if (text.size() > limits.bytes) fail(Reason::limit, concat(text.size(), " bytes, the limit is ", limits.bytes));
   if (text.starts_with("\xEF\xBB\xBF")) fail(Reason::json, "begins with a byte order mark; save it without");
   if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) fail(Reason::utf8, "is UTF-16; save it as UTF-8");
 }
 
-JsonToken JsonReader::next() {
-  skip_space();
-  token_begin_ = at_;
-  switch (state_) {
-    case State::first_key:
-      return peek() == '}' ? close(true) : key();
-    case State::first_value:
-      return peek() == ']' ? close(false) : value();
-    case State::value:
-      return value();
-    case State::after:
-      break;
+void JsonReader::read(const std::function<void(JsonToken)>& handler) {
+  handler_ = &handler;
+  limit_ = limits_.token + 1;
+  stop_ = is_space(at(0)) ? 1 : limit_;
+  Sax sax{*this};
+  nlohmann::json::sax_parse(Bytes(*this), Bytes(*this), &sax);
+  const std::size_t rest = skip_space(end_);
+  want(rest == text_.size(), rest, "nothing after the document");  // to the parser a NUL ends the text
+}
+
+std::size_t JsonReader::skip_space(std::size_t offset) const noexcept {
+  while (is_space(at(offset))) ++offset;
+  return offset;
+}
+
+// The parser keeps for its messages, several times over, whatever it got since the last string or number began. So of
+// white space, which may be without end, it gets next to nothing, and of everything else no more than limits.token.
+void JsonReader::pause() {
+  if (at_ >= limit_)
+    fail_at(at_, Reason::limit,
+            concat("more than ", limits_.token, " bytes in one string, or in a row without string and number"));
+  pass_space();
+  stop_ = limit_;
+}
+
+void JsonReader::pass_space() noexcept {
+  const std::size_t next = skip_space(at_);
+  limit_ += next - at_;
+  at_ = next;
+}
+
+bool JsonReader::emit(JsonToken token, std::string_view decoded) {
+  begin_ = skip_space(end_);
+  if (at(begin_) == ',' || at(begin_) == ':') begin_ = skip_space(begin_ + 1);
+  const std::string_view raw = text_.substr(begin_, length_of(token));
+  const bool quoted = token == JsonToken::key || token == JsonToken::string;
+  token_ = quoted ? decoded : raw;
+  nest(token, raw);
+  end_ = begin_ + raw.size();
+  if (quoted || token == JsonToken::number) limit_ = end_ + limits_.token + 1;
+  pass_space();
+  stop_ = at(at_) == ',' || at(at_) == ':' ? std::min(at_ + 1, limit_) : limit_;
+  (*handler_)(token);
+  return true;
+}
+
+std::size_t JsonReader::length_of(JsonToken token) const noexcept {
+  switch (token) {
+    case JsonToken::key:
+    case JsonToken::string:
+      return at_ - begin_;
+    case JsonToken::number:
+      return at_ - 1 - begin_;
+    case JsonToken::boolean:
+      return at(begin_) == 't' ? 4 : 5;
+    case JsonToken::null:
+      return 4;
+    default:
+      return 1;
   }
-  return after();
 }
 
-JsonToken JsonReader::after() {
-  if (frames_.empty()) {
-    want(at_ == text_.size(), "nothing after the document");
-    return JsonToken::end;
-  }
-  Frame& frame = frames_.back();
-  if (peek() == (frame.object ? '}' : ']')) return close(frame.object);
-  want(peek() == ',', frame.object ? "a comma or }" : "a comma or ]");
-  ++at_;
-  ++frame.index;
-  skip_space();
-  token_begin_ = at_;
-  return frame.object ? key() : value();
-}
-
-void JsonReader::skip_space() noexcept {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
-    ++at_;
-}
-
-JsonToken JsonReader::value() {
-  const char first = peek();
-  if (first == '{') return open(true);
-  if (first == '[') return open(false);
+void JsonReader::nest(JsonToken token, std::string_view raw) {
   state_ = State::after;
-  if (first == '"') {
-    string_token();
-    return JsonToken::string;
-  }
-  if (first == '-' || is_digit(first)) return number_token();
-  if (first == 't') return literal("true", JsonToken::boolean);
-  if (first == 'f') return literal("false", JsonToken::boolean);
-  return literal("null", JsonToken::null);
-}
-
-JsonToken JsonReader::open(bool object) {
-  if (static_cast<int>(frames_.size()) >= depth_) fail(Reason::limit, concat("nested deeper than ", depth_, " levels"));
-  frames_.push_back({object, {}, 0});
-  state_ = object ? State::first_key : State::first_value;
-  ++at_;
-  return object ? JsonToken::begin_object : JsonToken::begin_array;
-}
-
-JsonToken JsonReader::close(bool object) {
-  frames_.pop_back();
-  state_ = State::after;
-  ++at_;
-  return object ? JsonToken::end_object : JsonToken::end_array;
-}
-
-JsonToken JsonReader::key() {
-  want(peek() == '"', "a key in quotes");
-  const std::size_t begin = at_ + 1;
-  string_token();
-  frames_.back().key = text_.substr(begin, at_ - 1 - begin);
-  skip_space();
-  want(peek() == ':', "a colon");
-  ++at_;
-  state_ = State::value;
-  return JsonToken::key;
-}
-
-JsonToken JsonReader::literal(std::string_view word, JsonToken token) {
-  token_ = text_.substr(at_, word.size());
-  want(token_ == word, "a value");
-  at_ += word.size();
-  return token;
-}
-
-std::size_t JsonReader::digits() {
-  const std::size_t begin = at_;
-  while (is_digit(peek())) ++at_;
-  want(at_ > begin, "a digit");
-  return at_ - begin;
-}
-
-JsonToken JsonReader::number_token() {
-  if (peek() == '-') ++at_;
-  const bool zero = peek() == '0';
-  const std::size_t whole = digits();
-  if (zero && whole > 1) fail(Reason::json, "a number with a leading 0");
-  if (peek() == '.') ++at_, digits();
-  if (peek() == 'e' || peek() == 'E') {
-    ++at_;
-    if (peek() == '+' || peek() == '-') ++at_;
-    digits();
-  }
-  token_ = text_.substr(token_begin_, at_ - token_begin_);
-  return JsonToken::number;
-}
-
-void JsonReader::string_token() {
-  const std::size_t begin = ++at_;
-  bool copied = false;
-  for (;;) {
-    const std::size_t run = at_;
-    while (at_ < text_.size() && is_plain(static_cast<unsigned char>(text_[at_]))) ++at_;
-    if (copied) scratch_.append(text_, run, at_ - run);
-    want(at_ < text_.size(), "a closing quote");
-    const char stop = text_[at_];
-    if (stop == '"') break;
-    if (stop == '\\') {
-      if (!copied) scratch_.assign(text_, begin, at_ - begin), copied = true;
-      escape();
-      continue;
-    }
-    want(static_cast<unsigned char>(stop) >= 0x80, "no control character in a string");
-    const std::size_t length = utf8_length(text_, at_);
-    want(length > 0, "UTF-8", Reason::utf8);
-    if (copied) scratch_.append(text_, at_, length);
-    at_ += length;
-  }
-  token_ = copied ? std::string_view(scratch_) : text_.substr(begin, at_ - begin);
-  ++at_;
-}
-
-std::uint32_t JsonReader::hex4() {
-  std::uint32_t code = 0;
-  const std::string_view four = text_.substr(at_, 4);
-  const auto [end, error] = std::from_chars(four.data(), four.data() + four.size(), code, 16);
-  want(error == std::errc() && end == four.data() + 4, "four hex digits");
-  at_ += 4;
-  return code;
-}
-
-void JsonReader::escape() {
-  ++at_;
-  constexpr std::string_view kLetters = "\"\\/bfnrt", kMeanings = "\"\\/\b\f\n\r\t";
-  const std::size_t which = at_ < text_.size() ? kLetters.find(text_[at_]) : kLetters.npos;
-  if (which != kLetters.npos) {
-    scratch_ += kMeanings[which];
-    ++at_;
+  if (token == JsonToken::end_object || token == JsonToken::end_array) return frames_.pop_back();
+  if (token == JsonToken::key) {
+    frames_.back().key = raw.substr(1, raw.size() - 2);
+    state_ = State::colon;
     return;
   }
-  want(peek() == 'u', "one of \"\\/bfnrtu after a backslash");
-  ++at_;
-  std::uint32_t code = hex4();
-  if (code >= 0xd800 && code < 0xdc00 && text_.substr(at_, 2) == "\\u") {
-    at_ += 2;
-    const std::uint32_t low = hex4();
-    want(low >= 0xdc00 && low < 0xe000, "the second half of a surrogate pair", Reason::utf8);
-    code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-  }
-  want(code < 0xd800 || code >= 0xe000, "no lone surrogate", Reason::utf8);
-  append_utf8(code, scratch_);
+  if (!frames_.empty()) ++frames_.back().values;
+  if (token != JsonToken::begin_object && token != JsonToken::begin_array) return;
+  if (static_cast<int>(frames_.size()) >= limits_.depth)
+    fail(Reason::limit, concat("nested deeper than ", limits_.depth, " levels"));
+  frames_.push_back({token == JsonToken::begin_object, {}, 0});
+  state_ = frames_.back().object ? State::key : State::value;
 }
 
 std::int64_t JsonReader::integer() const {
@@ -225,17 +166,52 @@ double JsonReader::number() const {
   return value;
 }
 
-void JsonReader::skip_value() {
-  const std::size_t level = frames_.size();
-  do next();
-  while (frames_.size() > level);
+// The parser's messages change with its version and have no path: what it wanted is told from the last good token on.
+void JsonReader::fail_syntax() {
+  std::size_t next = skip_space(end_);
+  const bool object = !frames_.empty() && frames_.back().object;
+  if (state_ == State::key) want(at(next) == '"', next, "a key in quotes");
+  if (state_ == State::colon) {
+    want(at(next) == ':', next, "a colon");
+    next = skip_space(next + 1);
+  }
+  if (state_ == State::after) {
+    want(!frames_.empty(), next, "nothing after the document");
+    want(at(next) == ',', next, object ? "a comma or }" : "a comma or ]");
+    next = skip_space(next + 1);
+    if (object) want(at(next) == '"', next, "a key in quotes");
+    ++frames_.back().values;
+  }
+  fail_token(next);
 }
 
-void JsonReader::unexpected(std::string_view what, Reason reason) const {
+void JsonReader::fail_token(std::size_t begin) const {
+  const char first = at(begin);
+  if (first == '"') fail_string(begin);
+  if (first == '-' || is_digit(first)) unexpected(at_ - 1, "a digit");
+  unexpected(begin, "a value");
+}
+
+void JsonReader::fail_string(std::size_t begin) const {
+  const std::size_t last = at_ - 1;  // the byte at which the parser gave up
+  std::size_t bad = begin;
+  for (std::size_t length = 1; length > 0 && bad <= last; bad += length) length = utf8_length(text_, bad);
+  if (bad <= last && bad < text_.size()) unexpected(bad, "UTF-8", Reason::utf8);
+  want(last < text_.size(), last, "a closing quote");
+  want(static_cast<unsigned char>(at(last)) >= 0x20, last, "no control character in a string");
+  const std::size_t escape = text_.rfind('\\', last - 1);
+  const bool unicode = at(escape + 1) == 'u' && last > escape + 1;
+  want(!unicode || last >= escape + 6 || is_hex(at(last)), escape, "four hex digits after \\u");
+  want(unicode || std::string_view("\"\\/bfnrtu").find(at(last)) != text_.npos, escape,
+       "one of \"\\/bfnrtu after a backslash");
+  unexpected(escape, "both halves of a surrogate pair", Reason::utf8);
+}
+
+void JsonReader::unexpected(std::size_t offset, std::string_view what, Reason reason) const {
   const std::string got =
-      at_ < text_.size() ? concat("got \"", excerpt(text_.substr(at_, 32), 32), "\"") : "the text ends";
-  const bool cut = line_ > 0 && at_ == text_.size();
-  fail_at(at_, cut ? Reason::trunc : reason, concat("want ", what, ", ", got));
+      offset < text_.size() ? concat("got \"", excerpt(text_.substr(offset, 32), 32), "\"") : "the text ends";
+  const bool cut = line_ > 0 && offset >= text_.size();
+  fail_at(offset, cut ? Reason::trunc : reason, concat("want ", what, ", ", got));
 }
 
 void JsonReader::fail_at(std::size_t offset, Reason reason, std::string_view message) const {
@@ -253,7 +229,7 @@ std::string JsonReader::path() const {
   std::string text;
   for (std::size_t i = 0; i < frames_.size() && i < 16; ++i) {
     if (!frames_[i].object)
-      text += concat(text.empty() ? ": [" : "[", frames_[i].index, "]");
+      text += concat(text.empty() ? ": [" : "[", std::max<std::int64_t>(frames_[i].values, 1) - 1, "]");
     else if (frames_[i].key.data() != nullptr)
       text += concat(text.empty() ? ": " : ".", excerpt(frames_[i].key, 48));
   }

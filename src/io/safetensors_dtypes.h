@@ -50,6 +50,8 @@ constexpr const SafetensorsDTypeInfo& info_of(SafetensorsDType dtype) noexcept {
 inline constexpr int kSafetensorsMaxRank = 8;
 inline constexpr std::int64_t kSafetensorsMaxHeader = 100'000'000;
 inline constexpr std::size_t kSafetensorsMaxTensors = 500'000;
+inline constexpr std::size_t kSafetensorsMaxMetadata = 65'536;
+inline constexpr std::size_t kSafetensorsMaxString = 1'250'000;  ///< as written
 inline constexpr std::string_view kSafetensorsMetadataKey = "__metadata__";
 
 /// What is wrong with a tensor's name, or empty.

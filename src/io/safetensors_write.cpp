@@ -55,6 +55,15 @@ Json array_of(std::span<const std::int64_t> values) {
   return array;
 }
 
+void check_metadata(const SafetensorsMetadata& metadata) {
+  FT_CHECK(metadata.size() <= kSafetensorsMaxMetadata, invalid_argument, "[safetensors] ", metadata.size(),
+           " entries of metadata, the limit is ", kSafetensorsMaxMetadata);
+  const auto fits = [](const std::string& text) { return dump_json(Json(text)).size() < kSafetensorsMaxString; };
+  for (const auto& [key, value] : metadata)
+    FT_CHECK(fits(key) && fits(value), invalid_argument, "[safetensors] metadata \"", excerpt(key, 48),
+             "\": want less than ", kSafetensorsMaxString, " bytes of JSON");
+}
+
 std::string header_of(const std::vector<const SafetensorsSource*>& order, SafetensorsMetadata metadata) {
   Json header = Json::object();
   std::ranges::sort(metadata);
@@ -86,6 +95,7 @@ template <class Write>
 void emit(std::span<const SafetensorsSource> tensors, const SafetensorsMetadata& metadata, Write&& write) {
   const auto order = ordered(tensors);
   check_names(order);
+  check_metadata(metadata);
   const std::string header = header_of(order, metadata);
   write(header.data(), static_cast<std::int64_t>(header.size()));
   std::vector<char> filled;

@@ -68,6 +68,7 @@ class Json {
 struct JsonLimits {
   std::size_t bytes = std::size_t{256} << 20;
   int depth = 128;
+  std::size_t token = std::size_t{64} << 20;  ///< of one string as written, or in a row without string and number
 };
 
 /// Parses one document, in time and memory linear in the text. `what` (a path, "file:line") begins every error, then

@@ -46,7 +46,7 @@ class SafetensorsFile {
   /// Throws Error{invalid_file, TRUNC | LIMIT | MAGIC | JSON | UTF8 | DUP | SCHEMA | DTYPE | SHAPE | RANGE | OVERFLOW |
   /// LAYOUT | MISMATCH} with the byte or the tensor's name, and as InputFile does. Limits: header 100,000,000 bytes
   /// (the format's own), 500,000 tensors, 8 axes, names of 1 to 512 bytes that have no control characters and are no
-  /// paths.
+  /// paths, 65,536 entries of metadata, each of its strings less than 1,250,000 bytes as written.
   explicit SafetensorsFile(const std::string& path, Symlinks symlinks = Symlinks::follow);
 
   const std::string& path() const noexcept { return file_.path(); }
@@ -105,8 +105,8 @@ struct SafetensorsSource {
 
 /// Writes a file that the stock loaders read, atomically (io/atomic_file.h), with the reference library's order of
 /// tensors (dtypes of larger alignment first, then names) and its padding (data begins at a multiple of 8). The same
-/// tensors and metadata give the same bytes. Throws Error{invalid_argument} on a duplicate or unsuitable name, a
-/// negative extent or a dtype that is only listed, Error{io_error} otherwise.
+/// tensors and metadata give the same bytes. Throws Error{invalid_argument} on a duplicate or unsuitable name,
+/// metadata beyond the limits above, a negative extent or a dtype that is only listed, Error{io_error} otherwise.
 void write_safetensors(const std::string& path, std::span<const SafetensorsSource> tensors,
                        const SafetensorsMetadata& metadata = {});
 
