@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ftlib/eval/metrics.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <map>
 #include <unordered_map>
 
 #include "data/regex.h"
-#include "eval/pcre.h"
 #include "ftlib/io/json.h"
+#include "io/utf8.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {
@@ -20,13 +22,29 @@ std::string_view trim(std::string_view text) noexcept {
   return begin == text.npos ? std::string_view() : text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
+/// Lower case, letter by letter; invalid bytes become U+FFFD.
+std::string lower(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text, at);
+    utf8proc_int32_t letter = 0xfffd;
+    const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at);
+    if (length > 0) utf8proc_iterate(bytes, static_cast<utf8proc_ssize_t>(length), &letter);
+    utf8proc_uint8_t small[4];
+    const utf8proc_ssize_t written = utf8proc_encode_char(utf8proc_tolower(letter), small);
+    out.append(reinterpret_cast<const char*>(small), static_cast<std::size_t>(written));
+    at += std::max<std::size_t>(length, 1);
+  }
+  return out;
+}
+
 bool is_ascii_punctuation(char c) noexcept {
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
 }
 
 std::vector<std::string> squad_words(std::string_view text) {
   static const auto* const gap = new Regex(R"((?:[\s\x{1C}-\x{1F}]|\b(?:a|an|the)\b)+)");
-  std::string clean = pcre::lower(text);
+  std::string clean = lower(text);
   std::erase_if(clean, is_ascii_punctuation);
   std::vector<std::string> words;
   std::size_t begin = 0;
