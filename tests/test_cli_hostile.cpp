@@ -200,10 +200,10 @@ TEST_CASE("cli: standard output that is full or closed is an error, and no file 
       CAPTURE(to);
       check_refused(shell(folder, "", args, to), 1, "standard output");
     }
-  // The file that is open while results are printed is the one that would become standard output.
+  // The model would become standard input, and the file that is open while results are printed standard output.
   const std::string scores = folder / "scores.jsonl";
   check_refused(
-      shell(folder, "", {"eval", "--model", demo_model(), "--data", kRecords, "--per-example", scores}, ">&-"), 1,
+      shell(folder, "", {"eval", "--model", demo_model(), "--data", kRecords, "--per-example", scores}, "<&- >&-"), 1,
       "standard output: Bad file descriptor");
   CHECK_FALSE(fs::exists(scores));
 }
