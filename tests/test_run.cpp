@@ -204,6 +204,29 @@ TEST_CASE("two trainers in two threads give the bytes of one") {
   CHECK(final_bytes(folder.path() + "/b") == final_bytes(one));
 }
 
+TEST_CASE("a stop in a validation ends it at once, and the resumed run begins with it") {
+  const Fixture f;
+  const TemporaryFolder folder;
+  f.run(f.options(folder / "straight"));
+  for (const std::int64_t at : {3, 12}) {  // in the middle, and at the end
+    RunOptions o = f.options(concat(folder / "stopped-", at));
+    std::atomic<bool> stop{false};
+    const auto stop_at = [&](const Json& event) {
+      if (event.find("grad_norm") && event.at("step", "").as_integer("") == at) stop = true;
+      const Json* perplexity = event.find("perplexity");
+      CHECK((perplexity == nullptr || event.at("step", "").as_integer("") < at));
+    };
+    const RunResult stopped = f.run(o, stop_at, &stop);
+    CHECK_FALSE(stopped.finished);
+    CHECK(stopped.steps == at);
+    o.resume = true;
+    std::vector<std::string> events;
+    CHECK(f.run(o, [&](const Json& event) { events.push_back(event.at("event", "").as_string("")); }).finished);
+    CHECK(events[2] == "eval");  // after resume and plan
+    CHECK(final_bytes(o.out) == final_bytes(folder / "straight"));
+  }
+}
+
 TEST_CASE("a host's comma-decimal locale changes no byte of a run") {
   const Fixture f;
   const TemporaryFolder folder;

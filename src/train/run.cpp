@@ -53,6 +53,7 @@ class Run {
 
   RunResult go() {
     if (open_folder()) return finished_before();
+    if (validation_due()) validate();  // the run was stopped in it
     while (!trainer_.done() && !out_of_patience()) {
       if (stop_ && stop_->load()) return stopped();
       const StepReport report = trainer_.step();
@@ -64,7 +65,7 @@ class Run {
         throw;
       }
     }
-    return finish();
+    return validation_due() ? stopped() : finish();
   }
 
  private:
@@ -180,6 +181,7 @@ class Run {
   void restore(const Checkpoint& checkpoint) {
     copy_parameters(checkpoint.part("adapter"), adapter_.parameters);
     trainer_.restore(as_bytes(checkpoint.part("optimizer")), checkpoint.meta.at("position", "checkpoint"));
+    validated_step_ = checkpoint.meta.at("validated_step", "checkpoint").as_integer("validated_step");
     const Json& best = checkpoint.meta.at("best", "checkpoint");
     if (best.is_null()) return;
     best_parameters_ = Buffer(adapter_.parameters.bytes());
@@ -201,6 +203,7 @@ class Run {
     Json meta = Json::object();
     meta["run"] = run_digest();
     meta["position"] = trainer_.position();
+    meta["validated_step"] = validated_step_;
     meta["best"] = Json();
     if (best_parameters_.bytes() > 0) {
       parts.push_back({"best_adapter", bytes_of(best_parameters_)});
@@ -258,8 +261,8 @@ class Run {
     event["tokens_per_s"] = static_cast<double>(report.tokens) / std::max(report.seconds, 1e-9);
     if (report.skipped) event["skipped"] = true;
     emit("step", std::move(event));
-    if (!valid_.empty() && due(options_.valid_every)) validate();
-    if (due(options_.save_every) && !trainer_.done()) try_save();
+    if (validation_due()) validate();
+    if (due(options_.save_every) && !trainer_.done() && !validation_due()) try_save();
   }
 
   bool due(std::int64_t every) const {
@@ -267,8 +270,24 @@ class Run {
                      : trainer_.at_epoch_end() || trainer_.done();
   }
 
+  bool validation_due() const {
+    return !valid_.empty() && trainer_.step_count() > validated_step_ && due(options_.valid_every);
+  }
+
+  struct StopAsked {};
+
+  /// A stop in its middle leaves it due: what is saved then begins with it.
   void validate() {
-    const LossReport report = evaluate_loss(model_, &adapter_, valid_, trainer_.pass().max_tokens(), &trainer_.pass());
+    LossReport report;
+    try {
+      report = evaluate_loss(model_, &adapter_, valid_, trainer_.pass().max_tokens(), &trainer_.pass(),
+                             [&](std::int64_t, std::int64_t) {
+                               if (stop_ && stop_->load()) throw StopAsked{};
+                             });
+    } catch (const StopAsked&) {
+      return;
+    }
+    validated_step_ = trainer_.step_count();
     Json event = Json::object();
     event["step"] = trainer_.step_count();
     event["loss"] = report.loss;
@@ -344,7 +363,7 @@ class Run {
   std::optional<Journal> journal_;
   Buffer best_parameters_;
   double best_loss_ = std::numeric_limits<double>::infinity();
-  std::int64_t best_step_ = 0, worse_ = 0, saved_step_ = -1;
+  std::int64_t best_step_ = 0, worse_ = 0, saved_step_ = -1, validated_step_ = 0;
   std::int64_t tokens_ = 0, supervised_ = 0;
   double seconds_ = 0, flops_ = 0;
   bool finished_ = false;
