@@ -1,5 +1,5 @@
 # Installs the build into a folder with a space in its name and builds the consumer against it, by find_package and by
-# pkg-config. Run by ctest with BUILD, SOURCE and WORK.
+# pkg-config. Run by ctest with BUILD, GENERATOR, SOURCE and WORK.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)
   if(NOT code EQUAL 0)
@@ -11,7 +11,7 @@ endfunction()
 set(prefix "${WORK}/install prefix")
 file(REMOVE_RECURSE "${prefix}" "${WORK}/consumer")
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix "${prefix}")
-run(${CMAKE_COMMAND} -S ${SOURCE} -B "${WORK}/consumer" "-DCMAKE_PREFIX_PATH=${prefix}" -DCMAKE_BUILD_TYPE=Release)
+run(${CMAKE_COMMAND} -G "${GENERATOR}" -S ${SOURCE} -B "${WORK}/consumer" "-DCMAKE_PREFIX_PATH=${prefix}" -DCMAKE_BUILD_TYPE=Release)
 run(${CMAKE_COMMAND} --build "${WORK}/consumer")
 run("${WORK}/consumer/archive")
 run("${WORK}/consumer/header_only")
