@@ -66,11 +66,11 @@ inline std::string progress_text(std::string_view what, std::int64_t done, std::
   return text;
 }
 
-/// One task of `total` units. Not thread-safe.
+/// One task of `total` units, the first `begin` of them done before. Not thread-safe.
 class Progress {
  public:
-  Progress(std::string what, std::int64_t total)
-      : what_(std::move(what)), total_(total), terminal_(::isatty(STDERR_FILENO) == 1) {}
+  Progress(std::string what, std::int64_t total, std::int64_t begin = 0)
+      : what_(std::move(what)), total_(total), begin_(begin), terminal_(::isatty(STDERR_FILENO) == 1) {}
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress() { close(); }
@@ -78,7 +78,6 @@ class Progress {
   /// `note`: "loss 2.51  812 tokens/s". A plain line comes at most every ten seconds, and at the first and last unit.
   void update(std::int64_t done, std::string_view note) {
     const bool first = drawn_ == Clock::time_point{}, last = done >= total_;
-    if (first && done > 1) begin_ = done - 1;
     const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000);
     if (!first && !last && Clock::now() - drawn_ < pause) return;
     drawn_ = Clock::now();
@@ -110,7 +109,7 @@ class Progress {
   }
 
   std::string what_;
-  std::int64_t total_, begin_ = 0;
+  std::int64_t total_, begin_;
   bool terminal_, open_ = false;
   Clock::time_point start_ = Clock::now(), drawn_{};
 };

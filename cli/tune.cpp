@@ -141,7 +141,7 @@ class Display {
       line(concat("step ", event.at("step", "").as_integer(""), ": validation loss ", number(event, "loss", 4),
                   ", perplexity ", number(event, "perplexity", 2)));
     if (kind == "warning") line("warning: " + event.at("message", "").as_string(""));
-    if (kind == "resume") line(concat("resumed at step ", event.at("step", "").as_integer("")));
+    if (kind == "resume") resume(event.at("step", "").as_integer(""));
   }
 
   void done(const Json& event) {
@@ -168,13 +168,17 @@ class Display {
     else
       std::fprintf(stderr, "%s\n", text.c_str());
   }
+  void resume(std::int64_t step) {
+    resumed_at_ = step;
+    line(concat("resumed at step ", step));
+  }
   void plan(const Json& event) {
     const std::int64_t steps = event.at("steps", "").as_integer("");
     predicted_ = event.at("predicted_seconds", "").as_number("");
     line(concat("plan: ", steps, " steps, about ", duration(predicted_), ", peak memory ",
                 human_bytes(event.at("peak_bytes", "").as_integer("")), " (", event.at("plan", "").as_string(""), "), ",
                 grouped(event.at("trainable_parameters", "").as_integer("")), " trainable parameters"));
-    bar_.emplace("tune", steps);
+    bar_.emplace("tune", steps, resumed_at_);
     total_ = steps;
   }
   void step(const Json& event) {
@@ -195,7 +199,7 @@ class Display {
   std::string out_;
   std::optional<Progress> bar_;
   double predicted_ = 0;
-  std::int64_t total_ = 0;
+  std::int64_t total_ = 0, resumed_at_ = 0;
   bool first_ = true;
 };
 
