@@ -6,6 +6,7 @@
 
 #include "data/jinja_interpreter.h"
 #include "data/jinja_lexer.h"
+#include "error_of.h"
 #include "ftlib/core/digest.h"
 #include "ftlib/data/chat_template.h"
 #include "ftlib/data/tokenizer.h"
@@ -102,15 +103,6 @@ std::vector<Message> talk(std::initializer_list<Message> messages) { return mess
 constexpr std::string_view kTurns =
     "{% for m in messages %}{{ '<|im_start|>' ~ m.role ~ '\n' ~ m.content ~ '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
-
-Error error_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  return {Status::ok, ""};
-}
 
 }  // namespace
 

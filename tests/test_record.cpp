@@ -9,6 +9,7 @@
 
 #include <fstream>
 
+#include "error_of.h"
 #include "ftlib/core/digest.h"
 #include "ftlib/data/record.h"
 #include "temporary_folder.h"
@@ -22,15 +23,6 @@ struct File {
   std::string path = folder / "data.jsonl";
   explicit File(std::string_view content) { std::ofstream(path, std::ios::binary) << content; }
 };
-
-Error error_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  return {Status::ok, ""};
-}
 
 /// What reading a file with this content ends with: "REASON path-less message", or "".
 std::string failure(std::string_view content) {

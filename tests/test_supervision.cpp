@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "error_of.h"
 #include "ftlib/data/dataset.h"
 #include "ftlib/io/gguf.h"
 #include "golden.h"
@@ -93,15 +94,6 @@ std::string trained(const Example& example, const Tokenizer& tokenizer = bytes()
 std::string trained(const Record& record, std::string_view source, Supervise supervise = Supervise::all) {
   const ChatTemplate chat(source, "<s>", "</s>");
   return trained(encode_record(record, bytes(), &chat, {supervise, ""}, "f.jsonl:7"));
-}
-
-Error error_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  return {Status::ok, ""};
 }
 
 const Record kTwoTurns = conversation(

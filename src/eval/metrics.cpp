@@ -8,8 +8,8 @@
 #include <unordered_map>
 
 #include "data/regex.h"
+#include "data/tokenizer_utf8.h"
 #include "ftlib/io/json.h"
-#include "io/utf8.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {
@@ -26,12 +26,11 @@ std::string_view trim(std::string_view text) noexcept {
 std::string lower(std::string_view text) {
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = utf8_length(text, at);
-    utf8proc_int32_t letter = 0xfffd;
-    const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at);
-    if (length > 0) utf8proc_iterate(bytes, static_cast<utf8proc_ssize_t>(length), &letter);
+    char32_t letter = 0;
+    const std::size_t length = tokenizer::decode_utf8(text.substr(at), letter);
+    if (length == 0) letter = 0xfffd;
     utf8proc_uint8_t small[4];
-    const utf8proc_ssize_t written = utf8proc_encode_char(utf8proc_tolower(letter), small);
+    const utf8proc_ssize_t written = utf8proc_encode_char(utf8proc_tolower(static_cast<utf8proc_int32_t>(letter)), small);
     out.append(reinterpret_cast<const char*>(small), static_cast<std::size_t>(written));
     at += std::max<std::size_t>(length, 1);
   }
