@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speeds as fractions of this machine's own peak, measured in the same process in the same minute.
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "cli.h"
 #include "ftlib/core/random.h"
+#include "ftlib/core/resources.h"
 #include "ftlib/data/tokenizer.h"
 #include "ftlib/model/flops.h"
 #include "ftlib/model/generate.h"
@@ -60,12 +59,6 @@ Json result(const char* what) {
   json["what"] = what;
   json["threads"] = std::int64_t{threads()};
   return json;
-}
-
-std::int64_t peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
 int bench_peak(const BenchArguments& o) {
@@ -147,7 +140,7 @@ int bench_step(const BenchArguments& o) {
   json["seconds"] = median;
   json["tokens_per_s"] = static_cast<double>(step.tokens) / median;
   json["peak_fraction"] = step.flops / median / peak_flops(model.compute());
-  json["peak_rss_bytes"] = peak_rss_bytes();
+  json["peak_rss_bytes"] = resource_usage().peak_rss_bytes;
   report(o, std::move(json));
   return kDone;
 }

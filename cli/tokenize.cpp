@@ -28,7 +28,7 @@ int tokenize(const TokenizeArguments& o) {
   std::string text;
   for (InputLines lines; lines.next(text);) {
     const std::string what = lines.what();
-    const Json line = parse_json(text, what);
+    const Json line = parse_json(text, "stdin", {}, lines.number());
     print_line(o.decode ? decode_line(tokenizer, line, what) : encode_line(tokenizer, line, what, o.special));
   }
   return kDone;

@@ -82,7 +82,7 @@ TEST_CASE("cli: tokenize and template answer line by line") {
   CHECK(run_program({"tokenize", "--model", model, "--special"}, "\"<|im_end|>\"\n").out == "[2]\n");
   const ProgramResult broken = run_program({"tokenize", "--model", model}, "\"ok\"\nno json\n");
   CHECK(broken.code == 1);
-  CHECK(broken.err.find("stdin:2:") != broken.err.npos);
+  CHECK(broken.err.find("stdin:2:1: ") != broken.err.npos);
   const ProgramResult text =
       run_program({"template", "--model", model}, R"([{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"}])" "\n");
   CHECK(text.code == 0);

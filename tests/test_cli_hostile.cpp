@@ -230,6 +230,12 @@ TEST_CASE("cli: a disk that takes no more ends with 1, and no part of a file sta
   CHECK(names_in(out) == std::vector<std::string>{"config.json"});
   check_refused(run_program({"eval", "--model", demo_model(), "--data", kRecords, "--per-example", "/nowhere/x"}), 1,
                 "/nowhere/x: cannot create");
+  const std::string run = place / "run";
+  check_refused(shell(folder, "ulimit -f 1000;",
+                      {"tune", "--model", demo_model(), "--train", kRecords, "--out", run, "--steps", "1"}),
+                1, "once there is room, go on with --resume");
+  CHECK(names_in(run) == std::vector<std::string>{"checkpoints", "ftlib.json", "journal.jsonl"});
+  CHECK(fs::is_empty(run + "/checkpoints"));
 }
 
 // --foreground: else the signal comes twice, to the program and to its group, and the second one ends it at once.

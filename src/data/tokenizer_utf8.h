@@ -7,27 +7,18 @@
 #include <string>
 #include <string_view>
 
-#include "ftlib/config.h"
+#include "io/utf8.h"
 
 namespace ftlib::inline FTLIB_ABI::tokenizer {
 
 /// Length in bytes of the code point that `text` begins with, and the code point; 0 where no valid one begins.
 inline std::size_t decode_utf8(std::string_view text, char32_t& code) noexcept {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto tail = [&](std::size_t i) { return i < text.size() && (at(i) & 0xc0) == 0x80; };
-  if (text.empty()) return 0;
-  const char32_t lead = at(0);
-  if (lead < 0x80) return code = lead, 1;
-  if (lead < 0xc2) return 0;
-  if (!tail(1)) return 0;
-  code = (lead & 0x1f) << 6 | (at(1) & 0x3f);
-  if (lead < 0xe0) return 2;
-  if (!tail(2)) return 0;
-  code = (lead & 0x0f) << 12 | (at(1) & 0x3fu) << 6 | (at(2) & 0x3f);
-  if (lead < 0xf0) return code >= 0x800 && (code < 0xd800 || code > 0xdfff) ? 3 : 0;
-  if (!tail(3)) return 0;
-  code = (lead & 0x07) << 18 | (at(1) & 0x3fu) << 12 | (at(2) & 0x3fu) << 6 | (at(3) & 0x3f);
-  return lead < 0xf5 && code >= 0x10000 && code <= 0x10ffff ? 4 : 0;
+  constexpr unsigned kLeadBits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+  const std::size_t length = utf8_length(text, 0);
+  if (length == 0) return 0;
+  code = static_cast<unsigned char>(text[0]) & kLeadBits[length];
+  for (std::size_t i = 1; i < length; ++i) code = code << 6 | (static_cast<unsigned char>(text[i]) & 0x3fu);
+  return length;
 }
 
 /// Bytes of the longest valid prefix.

@@ -167,8 +167,8 @@ void Json::push_back(Json value) {
   std::get<Array>(value_).push_back(std::move(value));
 }
 
-Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits) {
-  JsonReader in(text, what, limits);
+Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits, std::int64_t line) {
+  JsonReader in(text, what, limits, line);
   return Builder(in).document();
 }
 

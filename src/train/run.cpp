@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ftlib/train/run.h"
 
-#include <sys/resource.h>
-
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -10,6 +8,7 @@
 #include <optional>
 
 #include "ftlib/core/digest.h"
+#include "ftlib/core/resources.h"
 #include "ftlib/eval/evaluate.h"
 #include "ftlib/io/atomic_file.h"
 #include "ftlib/io/checkpoint.h"
@@ -23,12 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 std::span<const std::byte> as_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
-
-std::int64_t peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return std::int64_t{usage.ru_maxrss} * 1024;
-}
 
 std::int64_t longest(std::span<const Example> examples) {
   std::int64_t length = 0;
@@ -53,6 +46,17 @@ class Run {
 
   RunResult go() {
     if (open_folder()) return finished_before();
+    try {
+      return train();
+    } catch (const Error& error) {
+      if (error.status() != Status::io_error) throw;
+      throw Error(error.status(), error.reason(),
+                  concat(error.what(), "; what was saved before stays: once there is room, go on with --resume"));
+    }
+  }
+
+ private:
+  RunResult train() {
     if (validation_due()) validate();  // the run was stopped in it
     while (!trainer_.done() && !out_of_patience()) {
       if (stop_ && stop_->load()) return stopped();
@@ -68,7 +72,6 @@ class Run {
     return validation_due() ? stopped() : finish();
   }
 
- private:
   std::string file(const char* name) const { return options_.out + "/" + name; }
   std::string checkpoints() const { return file("checkpoints"); }
 
@@ -336,7 +339,7 @@ class Run {
     done["tokens_per_s"] = static_cast<double>(tokens_) / seconds;
     done["supervised_tokens_per_s"] = static_cast<double>(supervised_) / seconds;
     done["train_seconds"] = seconds_;
-    done["peak_rss_bytes"] = peak_rss_bytes();
+    done["peak_rss_bytes"] = resource_usage().peak_rss_bytes;
     done["peak_fraction"] = flops_ / seconds / peak_flops(model_.compute());
     done["adapter_digest"] = digest;
     return done;

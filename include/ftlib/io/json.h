@@ -72,10 +72,11 @@ struct JsonLimits {
 };
 
 /// Parses one document, in time and memory linear in the text. `what` (a path, "file:line") begins every error, then
-/// come the byte, the path in the document and at most 64 bytes of excerpt. Integers beyond int64 and numbers beyond
+/// come the byte (or, where the text is that `line` of a file, line and column in code points, from 1), the path in the
+/// document and at most 64 bytes of excerpt. Integers beyond int64 and numbers beyond
 /// double (or too small for it) are RANGE errors; duplicate keys DUP; invalid UTF-8 or lone surrogates UTF8; depth and
 /// size LIMIT; the rest JSON.
-Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits = {});
+Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits = {}, std::int64_t line = 0);
 
 struct JsonStyle {
   int indent = -1;               ///< -1: one line
