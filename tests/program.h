@@ -22,9 +22,10 @@ struct ProgramResult {
 };
 
 /// Runs the program with `input` as standard input. `on_line`, if given, sees each line of its standard output as it
-/// comes, and the process id.
+/// comes, and the process id; `on_start` the process id, before anything is read.
 inline ProgramResult run_program(std::vector<std::string> args, const std::string& input = "",
-                                 const std::function<void(const std::string&, pid_t)>& on_line = {}) {
+                                 const std::function<void(const std::string&, pid_t)>& on_line = {},
+                                 const std::function<void(pid_t)>& on_start = {}) {
   const TemporaryFolder folder;
   const std::string in = folder / "in", err = folder / "err";
   if (std::FILE* file = std::fopen(in.c_str(), "w")) {
@@ -46,6 +47,7 @@ inline ProgramResult run_program(std::vector<std::string> args, const std::strin
   const bool started = posix_spawn(&child, FTLIB_PROGRAM, &actions, nullptr, argv.data(), environ) == 0;
   posix_spawn_file_actions_destroy(&actions);
   close(out[1]);
+  if (started && on_start) on_start(child);
   ProgramResult result;
   std::size_t line = 0;
   char piece[4096];

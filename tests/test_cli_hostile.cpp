@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -252,17 +254,29 @@ TEST_CASE("cli: Ctrl-C ends with 130, and nothing is left that looks finished") 
        "--per-example", out},
       {"generate", "--model", demo_model(), "--prompt", "A very long story", "--max-tokens", "8000", "--temperature",
        "1000", "--json"},
-      {"merge", "--model", demo_model(), "--adapter", adapter(), "--out", out},
-      {"quantize", "--model", demo_model(), "--out", out},
       {"bench", "generate", "--model", demo_model()},
   };
   for (const Arguments& args : rows) {
     CAPTURE(args[0]);
-    const bool quick = args[0] == "merge" || args[0] == "quantize";
-    const ProgramResult result =
-        shell(folder, concat("timeout --foreground --preserve-status -s INT ", quick ? "0.4" : "1.2"), args);
+    const ProgramResult result = shell(folder, "timeout --foreground --preserve-status -s INT 1.2", args);
     CHECK(result.code == 130);
     CHECK(result.out.find("\"event\"") == std::string::npos);
+    CHECK(fs::is_empty(place.path()));
+  }
+}
+
+TEST_CASE("cli: Ctrl-C while a model is written ends with 130 and takes back what was written") {
+  const TemporaryFolder place;
+  const auto interrupt_at_first_file = [&](pid_t program) {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (fs::is_empty(place.path()) && std::chrono::steady_clock::now() < patience) usleep(1000);
+    kill(program, SIGINT);
+  };
+  const Arguments rows[] = {{"merge", "--model", demo_model(), "--adapter", adapter(), "--out", place / "out"},
+                            {"quantize", "--model", demo_model(), "--out", place / "out"}};
+  for (const Arguments& args : rows) {
+    CAPTURE(args[0]);
+    CHECK(run_program(args, "", {}, interrupt_at_first_file).code == 130);
     CHECK(fs::is_empty(place.path()));
   }
 }
