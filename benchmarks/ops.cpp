@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ftlib/core/buffer.h"
+#include "ftlib/core/parallel.h"
 #include "ftlib/core/random.h"
 #include "ftlib/ops/attention.h"
 #include "ftlib/ops/backend.h"
@@ -16,6 +17,7 @@
 #include "ftlib/ops/cross_entropy.h"
 #include "ftlib/ops/dropout.h"
 #include "ftlib/ops/matmul.h"
+#include "ftlib/ops/nf4.h"
 #include "ftlib/ops/rms_norm.h"
 #include "ftlib/ops/rope.h"
 #include "ftlib/ops/swiglu.h"
@@ -191,6 +193,50 @@ void bm_copy(benchmark::State& state, DType dtype) {
   set_bytes(state, 2 * x.bytes());
 }
 
+/// An NF4 block of a weight that stays in a second-level cache, on one core.
+struct Nf4Block {
+  static constexpr std::int64_t kElements = 128 << 10;
+  Buffer values{kElements * 4}, codes{kElements / 2}, absmax{kElements / 64 * 4}, out{kElements * 4};
+  DType dtype;
+
+  explicit Nf4Block(DType type) : dtype(type) {
+    Random random(3);
+    for (std::int64_t i = 0; i < kElements; ++i) values.as<float>()[i] = static_cast<float>(random.normal());
+    set_threads(1);
+    quantize();
+  }
+  ~Nf4Block() { set_threads(threads_); }
+  void quantize() {
+    nf4_quantize({vector_view<const void*>(values.data(), kElements), 64,
+                  vector_view<void*>(codes.data(), kElements / 2, DType::u8), vector_view<void*>(absmax.data(), kElements / 64)});
+  }
+  void dequantize() {
+    WeightView weight;
+    weight.format = WeightFormat::nf4, weight.block_size = 64, weight.shape[0] = 1, weight.shape[1] = kElements;
+    weight.data = codes.data(), weight.scales = absmax.data();
+    nf4_dequantize({weight, vector_view<void*>(out.data(), kElements, dtype)});
+  }
+  void report(benchmark::State& state) const {
+    state.counters["elem/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * double{kElements},
+                                                  benchmark::Counter::kIsRate);
+  }
+
+ private:
+  int threads_ = threads();
+};
+
+void bm_nf4_quantize(benchmark::State& state, DType dtype) {
+  Nf4Block block(dtype);
+  for (auto _ : state) block.quantize();
+  block.report(state);
+}
+
+void bm_nf4_dequantize(benchmark::State& state, DType dtype) {
+  Nf4Block block(dtype);
+  for (auto _ : state) block.dequantize();
+  block.report(state);
+}
+
 constexpr std::int64_t kParameters = 4'884'480;  // rank 16 on all linears of the 135 M model
 
 void bm_adamw(benchmark::State& state) {
@@ -228,7 +274,8 @@ constexpr Entry kOps[] = {
     {"matmul", bm_matmul}, {"copy", bm_copy}, {"rms_norm", bm_rms_norm}, {"rms_norm_backward", bm_rms_norm_backward},
     {"swiglu", bm_swiglu}, {"swiglu_backward", bm_swiglu_backward}, {"rope", bm_rope}, {"convert", bm_convert},
     {"dropout", bm_dropout}, {"cross_entropy", bm_cross_entropy}, {"attention", bm_attention},
-    {"attention_backward", bm_attention_backward}, {"attention_decode", bm_attention_decode}};
+    {"attention_backward", bm_attention_backward}, {"attention_decode", bm_attention_decode},
+    {"nf4_quantize", bm_nf4_quantize}, {"nf4_dequantize", bm_nf4_dequantize}};
 
 const bool registered = [] {
   for (const Entry& entry : kOps)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "bench_model.h"
 #include "cli.h"
 #include "ftlib/core/random.h"
 #include "ftlib/core/resources.h"
@@ -12,7 +13,9 @@
 #include "ftlib/ops/backend.h"
 #include "ftlib/ops/linear.h"
 #include "ftlib/ops/peak.h"
+#include "ftlib/train/plan.h"
 #include "ftlib/train/trainer.h"
+#include "profile.h"
 #include "progress.h"
 
 namespace ftlib::cli {
@@ -20,11 +23,28 @@ namespace {
 
 struct BenchArguments {
   ModelOptions model;
+  std::string shape, memory;
   std::int64_t tokens = 2048, length = 512, rank = 16, supervised = 1, repeats = 5, new_tokens = 128, prompts = 1;
-  bool json = false;
+  bool json = false, profile = false;
 };
 
+/// What a benchmark runs on: registers, the files of a model, or weights that may be random.
+enum class Needs { nothing, files, weights };
+
+#if defined(__clang__)
+constexpr const char* kCompiler = "clang " __clang_version__;
+#else
+constexpr const char* kCompiler = "g++ " __VERSION__;
+#endif
+
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// The model of --model, or random weights in the shape of --shape, which may be told to have fewer layers.
+CausalLM load(const BenchArguments& o, std::int64_t layers = INT64_MAX) {
+  FT_CHECK(o.shape.empty() == !o.model.model.empty(), invalid_argument, "bench: needs --model or --shape");
+  const auto files = o.shape.empty() ? ModelFiles::open(o.model.model) : random_model(o.shape, layers);
+  return CausalLM::load(*files, o.model.base_format(), o.model.compute_dtype());
+}
 
 /// Median seconds of `repeats` runs after one that warms up.
 template <class Body>
@@ -67,6 +87,9 @@ int bench_peak(const BenchArguments& o) {
     if (compute == DType::bf16 && default_compute() != DType::bf16) continue;
     Json json = result("peak");
     json["compute"] = dtype_name(compute);
+    json["isa"] = active_backends().front()->name;
+    json["compiler"] = kCompiler;
+    json["version"] = FTLIB_VERSION;
     json["gflops"] = peak_flops(compute) / 1e9;
     report(o, std::move(json));
   }
@@ -76,7 +99,7 @@ int bench_peak(const BenchArguments& o) {
 /// The linears of layer 0 of the model, forward and backward, on random rows.
 int bench_gemm(const BenchArguments& o) {
   apply_threads(o.model.threads);
-  const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
+  const CausalLM model = load(o, 1);
   const double peak = peak_flops(model.compute());
   for (int kind = 0; kind < kLinearKinds; ++kind) {
     const WeightView& weight = model.weights().layers[0].linear[static_cast<std::size_t>(kind)];
@@ -88,6 +111,7 @@ int bench_gemm(const BenchArguments& o) {
     const double forward = median_seconds(o.repeats, [&] { linear({in, weight, {}, {}, {}, out}); });
     const double backward = median_seconds(o.repeats, [&] { linear_backward({out, weight, {}, {}, in}); });
     Json json = result("gemm");
+    if (!o.shape.empty()) json["shape"] = o.shape;
     json["linear"] = linear_path(static_cast<LinearKind>(kind));
     json["weight"] = describe(weight);
     json["tokens"] = o.tokens;
@@ -118,7 +142,7 @@ std::vector<Example> random_examples(const BenchArguments& o, std::int64_t vocab
 int bench_step(const BenchArguments& o) {
   apply_threads(o.model.threads);
   FT_CHECK(o.length <= o.tokens, invalid_argument, "bench: --length ", o.length, " is more than --tokens ", o.tokens);
-  const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
+  const CausalLM model = load(o);
   LoraConfig config;
   config.r = o.rank;
   LoraAdapter adapter = make_lora_adapter(model.config(), config);
@@ -127,27 +151,38 @@ int bench_step(const BenchArguments& o) {
   TrainOptions options;
   options.loader.batch_tokens = o.tokens;
   options.steps = o.repeats + 1;
-  Trainer trainer(model, adapter, examples, options);
+  const std::int64_t budget = o.memory.empty() ? 0 : parse_bytes(o.memory);
+  const MemoryPlan plan = plan_memory(model, adapter, examples, options, budget);
+  Trainer trainer(model, adapter, examples, options, plan.keep);
   std::vector<double> seconds;
   StepReport step;
-  while (!trainer.done()) seconds.push_back((step = trainer.step()).seconds);
+  seconds.push_back(trainer.step().seconds);
+  Profile profile;
+  {
+    std::optional<ProfileScope> scope;
+    if (o.profile) scope.emplace(profile);
+    while (!trainer.done()) seconds.push_back((step = trainer.step()).seconds);
+  }
   std::sort(seconds.begin() + 1, seconds.end());
   const double median = seconds[1 + (seconds.size() - 1) / 2];
   Json json = result("step");
+  if (!o.shape.empty()) json["shape"] = o.shape;
   json["base"] = o.model.base, json["compute"] = dtype_name(model.compute());
   json["tokens"] = step.tokens, json["segment"] = o.length, json["supervised_tokens"] = step.supervised_tokens,
   json["rank"] = o.rank;
+  if (budget > 0) json["budget_bytes"] = budget;
   json["seconds"] = median;
   json["tokens_per_s"] = static_cast<double>(step.tokens) / median;
   json["peak_fraction"] = step.flops / median / peak_flops(model.compute());
   json["peak_rss_bytes"] = resource_usage().peak_rss_bytes;
   report(o, std::move(json));
+  if (o.profile) report_profile(profile, model.compute(), o.json, "ftlib-trace.json");
   return kDone;
 }
 
 int bench_generate(const BenchArguments& o) {
   apply_threads(o.model.threads);
-  const CausalLM model = CausalLM::load(o.model.model, o.model.base_format(), o.model.compute_dtype());
+  const CausalLM model = load(o);
   Random random(1);
   std::vector<std::vector<std::int32_t>> prompts(static_cast<std::size_t>(o.prompts));
   for (auto& prompt : prompts)
@@ -210,12 +245,18 @@ void add_bench(CLI::App& app, Action& action) {
   auto o = std::make_shared<BenchArguments>();
   CLI::App& bench = *app.add_subcommand("bench", "Speeds, as fractions of this CPU's own peak");
   bench.require_subcommand(1);
-  const auto add = [&](const char* name, const char* text, int (*run)(const BenchArguments&), bool needs_model) {
+  const auto add = [&](const char* name, const char* text, int (*run)(const BenchArguments&), Needs needs) {
     CLI::App& c = *bench.add_subcommand(name, text);
-    if (needs_model)
-      o->model.add_to(c);
-    else
+    if (needs == Needs::nothing)
       add_threads_option(c, o->model.threads);
+    else
+      o->model.add_to(c);
+    if (needs == Needs::weights) {
+      c.get_option("--model")->required(false);
+      c.add_option("--shape", o->shape, "or random weights in the shape of a known model")
+          ->check(CLI::IsMember(shape_names()))
+          ->excludes("--model");
+    }
     c.add_option("--repeats", o->repeats, "the median of so many runs")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
@@ -223,19 +264,21 @@ void add_bench(CLI::App& app, Action& action) {
     c.callback([o, run, &action] { action = [o, run] { return run(*o); }; });
     return &c;
   };
-  add("peak", "multiply-adds in registers", bench_peak, false);
-  add("tokenize", "encoding of random words on one core", bench_tokenize, true);
-  add("load", "reading the model, its file cached", bench_load, true);
-  for (CLI::App* c : {add("gemm", "the linears of one layer, forward and backward", bench_gemm, true),
-                      add("step", "a training step on random tokens", bench_step, true)})
+  add("peak", "multiply-adds in registers", bench_peak, Needs::nothing);
+  add("tokenize", "encoding of random words on one core", bench_tokenize, Needs::files);
+  add("load", "reading the model, its file cached", bench_load, Needs::files);
+  for (CLI::App* c : {add("gemm", "the linears of one layer, forward and backward", bench_gemm, Needs::weights),
+                      add("step", "a training step on random tokens", bench_step, Needs::weights)})
     c->add_option("--tokens", o->tokens, "tokens a step")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   CLI::App* step = bench.get_subcommand("step");
   step->add_option("--length", o->length, "tokens a segment")->check(CLI::Range(2, 1 << 20))->capture_default_str();
   step->add_option("--rank", o->rank, "LoRA rank, all linears")->check(CLI::Range(1, 4096))->capture_default_str();
+  step->add_option("--memory", o->memory, "bound on the process's peak memory, e.g. 700MiB")->type_name("BYTES");
+  step->add_flag("--profile", o->profile, "time, FLOP and bytes of every op, and a Chrome trace, ftlib-trace.json");
   step->add_option("--supervise-every", o->supervised, "one token in so many is a target")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  CLI::App* generation = add("generate", "prompts of random tokens", bench_generate, true);
+  CLI::App* generation = add("generate", "prompts of random tokens", bench_generate, Needs::weights);
   generation->add_option("--length", o->length, "tokens a prompt")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

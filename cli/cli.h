@@ -60,6 +60,9 @@ CLI::Validator whole(std::int64_t low, std::int64_t high = INT64_MAX);
 CLI::Validator path_to_write();
 CLI::Validator date();
 
+/// Bytes of "2GiB", "700MiB", "1.5GB". Throws Error{invalid_argument}.
+std::int64_t parse_bytes(const std::string& text);
+
 /// Says on standard error that an adapter was trained on another base, or on another form of this one.
 void warn_of_other_base(const std::string& adapter, const AdapterOrigin& origin, const ModelFiles& files,
                         const BaseFormat& base);

@@ -117,6 +117,19 @@ void warn_of_other_base(const std::string& adapter, const AdapterOrigin& origin,
   }
 }
 
+std::int64_t parse_bytes(const std::string& text) {
+  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {{"", 1},          {"B", 1},          {"KiB", 1 << 10},
+                                                                  {"MiB", 1 << 20}, {"GiB", 1 << 30},  {"KB", 1000},
+                                                                  {"MB", 1000000},  {"GB", 1000000000}};
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  for (const auto& [name, factor] : kUnits)
+    if (error == std::errc() && unit == name && value > 0 && value * static_cast<double>(factor) < 9e18)
+      return static_cast<std::int64_t>(value * static_cast<double>(factor));
+  throw Error(Status::invalid_argument, concat("--memory: want a size such as 2GiB or 700MiB, got ", excerpt(text)));
+}
+
 std::atomic<bool>& interrupted() {
   static std::atomic<bool> flag{false};
   return flag;

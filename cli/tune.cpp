@@ -8,6 +8,7 @@
 #include "ftlib/ops/peak.h"
 #include "ftlib/train/plan.h"
 #include "ftlib/train/run.h"
+#include "profile.h"
 #include "progress.h"
 
 namespace ftlib::cli {
@@ -23,23 +24,9 @@ struct TuneArguments {
   std::string schedule = "cosine", optimizer = "adamw", order = "shuffle", on_nonfinite = "stop", memory;
   std::vector<float> betas{0.9f, 0.999f};
   std::int64_t memory_bytes = 0, batch_tokens = 2048, batch_examples = 0, valid_every = 0, patience = 0, save_every = 0;
-  bool resume = false, overwrite = false, json = false;
+  bool resume = false, overwrite = false, json = false, profile = false;
   CLI::Option* rank_option = nullptr;
 };
-
-/// "2GiB", "700MiB", "1073741824".
-std::int64_t parse_bytes(const std::string& text) {
-  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {{"", 1},          {"B", 1},          {"KiB", 1 << 10},
-                                                                  {"MiB", 1 << 20}, {"GiB", 1 << 30},  {"KB", 1000},
-                                                                  {"MB", 1000000},  {"GB", 1000000000}};
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  for (const auto& [name, factor] : kUnits)
-    if (error == std::errc() && unit == name && value > 0 && value * static_cast<double>(factor) < 9e18)
-      return static_cast<std::int64_t>(value * static_cast<double>(factor));
-  throw Error(Status::invalid_argument, concat("--memory: want a size such as 2GiB or 700MiB, got ", excerpt(text)));
-}
 
 std::pair<std::string, std::string> split_pattern(const std::string& text, const char* option) {
   const std::size_t equals = text.rfind('=');
@@ -266,14 +253,19 @@ int tune(TuneArguments& o) {
 
   catch_interrupts();
   Display display(o, static_cast<double>(length.work.tokens));
-  const RunResult result =
-      run_training(model, adapter, train.examples, valid.examples, run, std::ref(display), &interrupted());
+  Profile profile;
+  const RunResult result = [&] {
+    std::optional<ProfileScope> scope;
+    if (o.profile) scope.emplace(profile);
+    return run_training(model, adapter, train.examples, valid.examples, run, std::ref(display), &interrupted());
+  }();
   if (!result.finished) {
     std::fprintf(stderr, "stopped after step %s; everything is saved: go on with the same command and --resume\n",
                  concat(result.steps).c_str());
     return kInterrupted;
   }
   display.done(result.done);
+  if (o.profile) report_profile(profile, model.compute(), o.json, o.out + "/trace.json");
   return kDone;
 }
 
@@ -349,6 +341,7 @@ void add_tune(CLI::App& app, Action& action) {
   add_training_options(c, *o);
   c.add_option("--memory", o->memory,
                "bound on the process's peak memory, e.g. 2GiB; default: 80 % of what is available");
+  c.add_flag("--profile", o->profile, "time, FLOP and bytes of every op at the end, and a Chrome trace, OUT/trace.json");
   c.add_option("--valid-every", o->valid_every, "steps; default: at the end of each epoch")
       ->check(whole(1))
       ->needs(valid);

@@ -10,7 +10,7 @@
 namespace allocations {
 namespace {
 
-std::atomic<std::int64_t> in_use{0}, peak{0}, level{0};
+std::atomic<std::int64_t> in_use{0}, peak{0}, level{0}, handed_out{0};
 thread_local std::int64_t until_failure = -1;
 thread_local bool has_failed = false;
 
@@ -18,10 +18,12 @@ thread_local bool has_failed = false;
 
 void reset_peak() noexcept { level = in_use.load(), peak = in_use.load(); }
 std::int64_t peak_bytes() noexcept { return peak - level; }
+std::int64_t count() noexcept { return handed_out; }
 void fail_at(std::int64_t k) noexcept { until_failure = k, has_failed = false; }
 bool failed() noexcept { return has_failed; }
 
 [[maybe_unused]] static void* allocate(std::size_t bytes, std::size_t alignment) {
+  ++handed_out;
   if (until_failure >= 0 && until_failure-- == 0) {
     has_failed = true;
     throw std::bad_alloc();

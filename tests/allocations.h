@@ -20,6 +20,7 @@ namespace allocations {
 
 void reset_peak() noexcept;          ///< from now on the peak is of what is added to the present
 std::int64_t peak_bytes() noexcept;  ///< most bytes in use above the level of reset_peak()
+std::int64_t count() noexcept;       ///< since the program began, on all threads
 
 /// The k-th allocation from now on (from 0) throws std::bad_alloc, once; negative: none does. This thread only.
 void fail_at(std::int64_t k) noexcept;

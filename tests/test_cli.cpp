@@ -111,6 +111,38 @@ TEST_CASE("cli: tune --json gives a plan, steps and done, and nothing else on st
   CHECK(again.err.find("--resume") != again.err.npos);
 }
 
+TEST_CASE("cli: --profile prints every op and writes a Chrome trace") {
+  const TemporaryFolder folder;
+  const std::string out = folder / "run";
+  const ProgramResult result = run_program(tune(out, {"--train", kRecords, "--steps", "2", "--profile"}));
+  REQUIRE(result.code == 0);
+  double share = 0;
+  std::istringstream lines(result.out);
+  for (std::string line; std::getline(lines, line);) {
+    const Json event = parse_json(line, "line");
+    if (event.at("event", "line").as_string("event") != "profile") continue;
+    const bool all = event.at("op", "line").as_string("op") == "all";
+    share += all ? 0 : event.at("share", "line").as_number("share");
+    if (all) CHECK(event.at("flops", "line").as_number("flops") > 1e9);
+  }
+  CHECK(share == doctest::Approx(1).epsilon(0.01));
+  const Json trace = parse_json(read_file(out + "/trace.json"), "trace");
+  const auto& calls = trace.at("traceEvents", "trace").as_array("traceEvents");
+  CHECK(calls.size() > 500);
+  for (const Json& call : {calls.front(), calls.back()}) {
+    CHECK(call.at("ph", "call").as_string("ph") == "X");
+    CHECK(call.at("dur", "call").as_number("dur") >= 0);
+  }
+  const auto here = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  const ProgramResult table = run_program({"bench", "step", "--model", test_model("SmolLM2-135M-Instruct.Q4_1.gguf"), "--tokens", "32",
+                                           "--length", "32", "--repeats", "1", "--profile"});
+  std::filesystem::current_path(here);
+  CHECK(std::filesystem::file_size(folder / "ftlib-trace.json") > 1000);
+  CHECK(table.out.find("linear q4_1 [576, 576]") != table.out.npos);
+  CHECK(table.out.find("outside ops") != table.out.npos);
+}
+
 TEST_CASE("cli: SIGTERM and SIGINT end within one step, save, exit with 130, and --resume gives the bytes of one run") {
   const TemporaryFolder folder;
   const std::vector<std::string> options{"--train", kRecords, "--steps", "5", "--save-every", "100"};

@@ -59,16 +59,8 @@ std::vector<std::uint8_t> decoded_bytes(const Quantized& quantized, std::int64_t
   WeightView weight;
   weight.format = WeightFormat::nf4, weight.block_size = block_size, weight.shape[0] = 1, weight.shape[1] = n;
   weight.data = quantized.codes.data(), weight.scales = quantized.absmax.data(), weight.dtype = dtype;
-  std::vector<float> values(static_cast<std::size_t>(n));
-  decode_rows(weight, 0, 1, values.data());
-  const auto width = static_cast<std::size_t>(dtype_bytes(dtype));
-  std::vector<std::uint8_t> bytes(values.size() * width);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::uint32_t bits = dtype == DType::f32    ? std::bit_cast<std::uint32_t>(values[i])
-                               : dtype == DType::bf16 ? to_bf16(values[i]).bits
-                                                      : to_f16(values[i]).bits;
-    std::memcpy(bytes.data() + i * width, &bits, width);
-  }
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(n * dtype_bytes(dtype)));
+  nf4_dequantize({weight, vector_view<void*>(bytes.data(), n, dtype)});
   return bytes;
 }
 
@@ -274,4 +266,52 @@ TEST_CASE("double quantisation keeps the weights of a zero block exactly zero") 
   decode_rows(weight, 0, 1, row.data());
   CHECK(row == std::vector<float>(64, 0.0f));
   CHECK(nf4_absmax(weight, 1) == nested.restored(1));
+}
+
+TEST_CASE("nf4_dequantize gives what decode_rows gives, for every backend, dtype, tail and kind of scale") {
+  Random random(9);
+  for (const std::int64_t n : {1, 31, 64, 1000, 64 * 256 * 3 + 5}) {
+    std::vector<float> values(static_cast<std::size_t>(n));
+    for (float& value : values) value = static_cast<float>(random.normal());
+    for (std::int64_t i = 0; i < n && i < 64; ++i) values[static_cast<std::size_t>(i)] *= 1e-38f;  // subnormal products
+    if (n > 200) values[70] = 3.3e38f;
+    const Quantized four_bit = quantized(values, 64);
+    const DoubleQuantized nested = double_quantized(four_bit.absmax);
+    WeightView weight;
+    weight.format = WeightFormat::nf4, weight.block_size = 64, weight.shape[0] = 1, weight.shape[1] = n;
+    weight.data = four_bit.codes.data(), weight.scales = four_bit.absmax.data();
+    WeightView doubly = weight;
+    doubly.scales = nested.codes.data(), doubly.nested_scales = nested.scales.data();
+    doubly.nested_code = dynamic_map(true), doubly.nested_offset = nested.offset;
+    for (const WeightView& view : {weight, doubly}) {
+      std::vector<float> want(static_cast<std::size_t>(n)), got(want.size());
+      decode_rows(view, 0, 1, want.data());
+      oracle::for_each_backend([&](const KernelTable& backend) {
+        CAPTURE(backend.name);
+        CAPTURE(n);
+        nf4_dequantize({view, vector_view<void*>(got.data(), n)});
+        CHECK(std::memcmp(got.data(), want.data(), got.size() * 4) == 0);
+        std::vector<bf16> rounded(got.size());
+        nf4_dequantize({view, vector_view<void*>(rounded.data(), n, DType::bf16)});
+        bool equal = true;
+        for (std::size_t i = 0; i < got.size(); ++i) equal = equal && rounded[i].bits == to_bf16(want[i]).bits;
+        CHECK(equal);
+      });
+    }
+  }
+}
+
+TEST_CASE("nf4_dequantize names what does not fit") {
+  const float values[4] = {};
+  float out[4] = {};
+  CHECK_THROWS_WITH_AS(nf4_dequantize({dense_weight(values, 1, 4), vector_view<void*>(out, 4)}),
+                       "[nf4_dequantize] weight got f32 [1, 4], want nf4", Error);
+  const Quantized four_bit = quantized(values, 4, 64);
+  WeightView weight;
+  weight.format = WeightFormat::nf4, weight.block_size = 64, weight.shape[0] = 1, weight.shape[1] = 4;
+  weight.data = four_bit.codes.data(), weight.scales = four_bit.absmax.data();
+  CHECK_THROWS_WITH_AS(nf4_dequantize({weight, vector_view<void*>(out, 3)}),
+                       "[nf4_dequantize] values got f32 [3], want f32 [4]", Error);
+  CHECK_THROWS_WITH_AS(nf4_dequantize({weight, vector_view<void*>(out, 4, DType::i32)}),
+                       "[nf4_dequantize] values got i32 [4], want f32, bf16 or f16", Error);
 }

@@ -74,7 +74,69 @@ float quantize_block(const T* values, std::int64_t n, std::uint8_t* codes) noexc
   return absmax;
 }
 
+/// 32 codes to 32 values of a block whose products are in a table.
+class Decoder {
+ public:
+  explicit Decoder(float absmax) noexcept : products_(_mm512_mul_ps(_mm512_loadu_ps(kNf4Values), _mm512_set1_ps(absmax))) {
+    const auto rounded = (__m256i)_mm512_cvtneps_pbh(products_);
+    table_ = _mm512_inserti64x4(_mm512_castsi256_si512(rounded), rounded, 1);  // twice: the lookup reads five bits
+  }
+  void run(const std::uint8_t* codes, bf16* out) const noexcept {
+    const __m512i bytes = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+    const __m512i words = _mm512_srlv_epi16(_mm512_permutexvar_epi8(spread_, bytes), _mm512_set1_epi32(4));
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi16(words, table_));
+  }
+  void run(const std::uint8_t* codes, float* out) const noexcept {
+    for (int half = 0; half < 2; ++half) {
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + 8 * half));
+      const __m512i words = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(_mm_srli_epi16(bytes, 4), bytes));
+      _mm512_storeu_ps(out + 16 * half, _mm512_permutexvar_ps(words, products_));
+    }
+  }
+
+ private:
+  __m512 products_;
+  __m512i table_;
+  /// Byte i / 4 in place i: a word for each code, the high nibble's first.
+  __m512i spread_ = _mm512_set_epi8(15, 15, 15, 15, 14, 14, 14, 14, 13, 13, 13, 13, 12, 12, 12, 12, 11, 11, 11, 11, 10,
+                                    10, 10, 10, 9, 9, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7, 6, 6, 6, 6, 5, 5, 5, 5, 4, 4, 4, 4, 3,
+                                    3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+};
+
+/// The conversion to bf16 flushes subnormal products, and NaN and infinity are not worth a thought here.
+bool has_normal_products(float absmax) noexcept { return absmax == 0 || (absmax >= 2e-37f && absmax <= 3e38f); }
+
+template <class T>
+void dequantize_block(const WeightView& weight, std::int64_t block, T* values) noexcept {
+  const std::int64_t begin = block * weight.block_size, end = begin + weight.block_size;
+  const float absmax = nf4_absmax(weight, block);
+  if (!has_normal_products(absmax)) return nf4_dequantize_piece<Avx512>(weight, begin, end, values);
+  const Decoder decoder(absmax);
+  const auto* codes = static_cast<const std::uint8_t*>(weight.data);
+  for (std::int64_t i = begin; i < end; i += 32) decoder.run(codes + i / 2, values + i);
+}
+
+template <class T>
+Status dequantize(const WeightView& weight, T* values) noexcept {
+  const std::int64_t grain = 16 * kNf4Piece / weight.block_size;
+  parallel_ranges(weight.numel() / weight.block_size, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t block = begin; block < end; ++block) dequantize_block(weight, block, values);
+  });
+  return Status::ok;
+}
+
 }  // namespace
+
+/// Whole blocks in bf16 and f32; the rest is rare.
+Status avx512_nf4_dequantize(const Nf4DequantizeArgs& args) noexcept {
+  const WeightView& weight = args.weight;
+  const DType dtype = args.values.dtype;
+  const bool whole = weight.block_size % 32 == 0 && weight.numel() % weight.block_size == 0 && weight.block_size <= 4096;
+  const bool plain = dtype != DType::f16 && (weight.dtype == DType::f32 || weight.dtype == dtype);
+  if (!whole || !plain) return Status::unsupported;
+  return dtype == DType::f32 ? dequantize(weight, data_as<float>(args.values))
+                             : dequantize(weight, data_as<bf16>(args.values));
+}
 
 Status avx512_nf4_quantize(const Nf4QuantizeArgs& args) noexcept {
   if (args.values.dtype == DType::f32) nf4_quantize_blocks<Avx512, float>(args, quantize_block<float>);

@@ -35,6 +35,7 @@ constexpr KernelTable kTable{
     .dropout = dropout<V>,
     .convert = convert<V>,
     .nf4_quantize = avx512_nf4_quantize,
+    .nf4_dequantize = avx512_nf4_dequantize,
 };
 
 }  // namespace

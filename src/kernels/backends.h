@@ -13,6 +13,7 @@ const KernelTable& avx2_backend() noexcept;
 const KernelTable& avx512bf16_backend() noexcept;
 const KernelTable& onednn_backend() noexcept;
 Status avx512_nf4_quantize(const Nf4QuantizeArgs& args) noexcept;
+Status avx512_nf4_dequantize(const Nf4DequantizeArgs& args) noexcept;
 
 }  // namespace kernels
 }  // namespace ftlib

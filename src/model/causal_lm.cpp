@@ -70,6 +70,8 @@ struct Pass::Impl {
     FT_CHECK(!o.backward || a != nullptr, invalid_argument, "[pass] a backward pass needs an adapter");
     plan.allocate();
     fill_rope();
+    const auto most = static_cast<std::size_t>(o.max_tokens);
+    supervised.reserve(most), targets.reserve(most), weights.reserve(most);
     lowest_adapted = m.config().num_hidden_layers;
     if (a)
       for (const LoraModule& module : a->modules) lowest_adapted = std::min(lowest_adapted, module.layer);

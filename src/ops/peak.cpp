@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ftlib/core/parallel.h"
+#include "ftlib/ops/backend.h"
 #include "kernels/backends.h"
 #include "kernels/peak.h"
 
@@ -27,10 +28,12 @@ double portable_burst(std::int64_t rounds, float* sink) noexcept {
   return static_cast<double>(rounds) * kChains * 2;
 }
 
+/// Of the instruction set that ops run on: a forced backend has its own ceiling.
 Burst burst_for(DType compute) {
-  if (kernels::cpu_has_avx512bf16())
+  const auto forced = [backend = active_backends().front()->name](std::string_view name) { return backend == name; };
+  if (kernels::cpu_has_avx512bf16() && !forced("avx2") && !forced("portable"))
     return compute == DType::bf16 ? kernels::avx512_burst_bf16 : kernels::avx512_burst_f32;
-  return kernels::cpu_has_avx2() ? kernels::avx2_burst_f32 : portable_burst;
+  return kernels::cpu_has_avx2() && !forced("portable") ? kernels::avx2_burst_f32 : portable_burst;
 }
 
 double measure(Burst burst) {
@@ -60,10 +63,11 @@ double peak_flops(DType compute) {
   FT_CHECK(compute == DType::f32 || compute == DType::bf16, invalid_argument,
            "[peak] compute must be f32 or bf16, got ", dtype_name(compute));
   static std::mutex mutex;
-  static auto* known = new std::map<std::pair<DType, int>, double>;
+  static auto* known = new std::map<std::pair<Burst, int>, double>;
   const std::lock_guard lock(mutex);
-  double& rate = (*known)[{compute, threads()}];
-  if (rate == 0) rate = measure(burst_for(compute));
+  const Burst burst = burst_for(compute);
+  double& rate = (*known)[{burst, threads()}];
+  if (rate == 0) rate = measure(burst);
   return rate;
 }
 

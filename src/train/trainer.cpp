@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "ftlib/core/profile.h"
 #include "ftlib/model/flops.h"
 
 namespace ftlib::inline FTLIB_ABI {
@@ -91,8 +92,10 @@ Trainer::Trainer(const CausalLM& model, LoraAdapter& adapter, std::span<const Ex
           (check_options(options), model), &adapter,
           pass_options(std::max(loader_.max_batch_tokens(), also_fits), std::max(longest(examples), also_fits), keep)) {
   FT_CHECK(!adapter.modules.empty(), invalid_argument, "[train] the adapter has no modules");
+  plan_parameters();
   plan_states();
   plan_steps();
+  nll_.reserve(static_cast<std::size_t>(pass_.max_tokens()));
 }
 
 std::int64_t Trainer::state_bytes(const LoraAdapter& adapter, const TrainOptions& options) noexcept {
@@ -109,26 +112,42 @@ std::int64_t Trainer::planned_bytes(const CausalLM& model, const LoraAdapter& ad
          Pass::planned_bytes(model, &adapter, pass_options(max_tokens, max_positions, keep));
 }
 
-void Trainer::plan_states() {
+void Trainer::plan_parameters() {
+  const auto add = [&](float* value, std::int64_t n, std::size_t module, bool is_a) {
+    const float* gradient = gradients_.as<float>() + (value - adapter_.parameters.as<float>());
+    const auto count = static_cast<std::size_t>(n);
+    parameters_.push_back({{value, count}, {gradient, count}, module, is_a});
+    all_gradients_.emplace_back(gradient, count);
+  };
   for (std::size_t m = 0; m < adapter_.modules.size(); ++m) {
     const LoraModule& module = adapter_.modules[m];
-    parameters_.push_back({module.a, module.r * module.in, m, true, {}});
-    parameters_.push_back({module.b, module.out * module.r, m, false, {}});
+    add(module.a, module.r * module.in, m, true);
+    add(module.b, module.out * module.r, m, false);
   }
-  std::int64_t bytes = 0;
-  for (const Parameter& p : parameters_) bytes += moment_bytes(options_.optimizer, p.n);
+}
+
+void Trainer::plan_states() {
+  std::int64_t bytes = 0, floats = 0;
+  for (const Parameter& p : parameters_) {
+    const auto n = static_cast<std::int64_t>(p.value.size());
+    bytes += moment_bytes(options_.optimizer, n);
+    floats += 2 * (in_8bit(options_.optimizer, n) ? blocks(n) : n);
+  }
   states_ = Buffer(bytes);
   // All f32 first, then all codes, so that every f32 is aligned.
-  auto* floats = states_.as<float>();
-  for (Parameter& p : parameters_) {
-    p.moments.quantized = in_8bit(options_.optimizer, p.n);
-    const std::int64_t n = p.moments.quantized ? blocks(p.n) : p.n;
-    p.moments.exp_avg = floats, p.moments.exp_avg_sq = floats + n;
-    floats += 2 * n;
+  auto* number = states_.as<float>();
+  auto* codes = reinterpret_cast<std::uint8_t*>(number + floats);
+  for (const Parameter& p : parameters_) {
+    const auto n = static_cast<std::int64_t>(p.value.size());
+    if (in_8bit(options_.optimizer, n)) {
+      quantized_tensors_.push_back(
+          {p.value.data(), p.gradient.data(), codes, codes + n, number, number + blocks(n), n});
+      number += 2 * blocks(n), codes += 2 * n;
+    } else {
+      tensors_.push_back({p.value.data(), p.gradient.data(), number, number + n, n});
+      number += 2 * n;
+    }
   }
-  auto* codes = reinterpret_cast<std::uint8_t*>(floats);
-  for (Parameter& p : parameters_)
-    if (p.moments.quantized) p.moments.codes = codes, p.moments.codes_sq = codes + p.n, codes += 2 * p.n;
 }
 
 void Trainer::plan_steps() {
@@ -140,7 +159,7 @@ void Trainer::plan_steps() {
 }
 
 /// Forward and backward of all micro-batches; returns the weighted sum of the nll.
-double Trainer::accumulate(const std::vector<Batch>& batches, double weight_sum) {
+double Trainer::accumulate(std::span<const Batch> batches, double weight_sum) {
   std::memset(gradients_.data(), 0, static_cast<std::size_t>(gradients_.bytes()));
   const auto scale = static_cast<float>(1.0 / weight_sum);
   double sum = 0;
@@ -157,10 +176,8 @@ double Trainer::accumulate(const std::vector<Batch>& batches, double weight_sum)
 std::string Trainer::non_finite_text(double loss) const {
   if (!std::isfinite(loss))
     return concat("loss is ", loss, ", first not finite after ", pass_.first_non_finite_layer());
-  const auto* parameters = adapter_.parameters.as<float>();
   for (const Parameter& p : parameters_) {
-    const float* gradient = gradients_.as<float>() + (p.value - parameters);
-    if (!std::all_of(gradient, gradient + p.n, [](float g) { return std::isfinite(g); }))
+    if (!std::ranges::all_of(p.gradient, [](float g) { return std::isfinite(g); }))
       return concat("the gradient of ", adapter_.modules[p.module].name, p.is_a ? ".lora_A" : ".lora_B",
                     " is not finite");
   }
@@ -170,7 +187,7 @@ std::string Trainer::non_finite_text(double loss) const {
 // The last step's parameters meet no forward pass that would show it.
 void Trainer::check_update() const {
   for (const Parameter& p : parameters_)
-    FT_CHECK(std::all_of(p.value, p.value + p.n, [](float value) { return std::isfinite(value); }), non_finite,
+    FT_CHECK(std::ranges::all_of(p.value, [](float value) { return std::isfinite(value); }), non_finite,
              "[train] step ", step_ + 1, ": the update made ", adapter_.modules[p.module].name,
              p.is_a ? ".lora_A" : ".lora_B", " NaN or infinite; lower --lr");
 }
@@ -178,20 +195,10 @@ void Trainer::check_update() const {
 void Trainer::update(double lr, double factor) {
   AdamWOptions adamw = options_.adamw;
   adamw.lr = lr;
-  std::vector<AdamWTensor> tensors;
-  std::vector<AdamW8bitTensor> quantized;
-  const auto* parameters = adapter_.parameters.as<float>();
-  for (const Parameter& p : parameters_) {
-    const float* gradient = gradients_.as<float>() + (p.value - parameters);
-    const Moments& m = p.moments;
-    if (m.quantized)
-      quantized.push_back({p.value, gradient, m.codes, m.codes_sq, m.exp_avg, m.exp_avg_sq, p.n});
-    else
-      tensors.push_back({p.value, gradient, m.exp_avg, m.exp_avg_sq, p.n});
-  }
   ++applied_steps_;
-  adamw_step(tensors, adamw, applied_steps_, static_cast<float>(factor));
-  if (!quantized.empty()) adamw_8bit_step(quantized, adamw, applied_steps_, static_cast<float>(factor));
+  adamw_step(tensors_, adamw, applied_steps_, static_cast<float>(factor));
+  if (!quantized_tensors_.empty())
+    adamw_8bit_step(quantized_tensors_, adamw, applied_steps_, static_cast<float>(factor));
   check_update();
   pass_.refresh_adapter();
 }
@@ -203,10 +210,15 @@ void Trainer::advance() {
   ++epoch_;
 }
 
+std::span<const Batch> Trainer::next_batches() {
+  const detail::ProfiledCall call("data", [] { return OpWork(); });
+  return loader_.step(epoch_, epoch_step_);
+}
+
 StepReport Trainer::step() {
   FT_CHECK(!done(), invalid_argument, "[train] all ", total_steps_, " steps are done");
   const auto begin = std::chrono::steady_clock::now();
-  const std::vector<Batch> batches = loader_.step(epoch_, epoch_step_);
+  const std::span<const Batch> batches = next_batches();
   StepReport report;
   report.step = step_ + 1, report.epoch = epoch_;
   double weights = 0;
@@ -219,11 +231,7 @@ StepReport Trainer::step() {
   report.lr = options_.adamw.lr * schedule_factor(options_.schedule, step_ + 1, warmup_steps_, total_steps_);
   const double sum = weights > 0 ? accumulate(batches, weights) : 0;
   report.loss = weights > 0 ? sum / weights : 0;
-  std::vector<std::span<const float>> gradients;
-  const auto* parameters = adapter_.parameters.as<float>();
-  for (const Parameter& p : parameters_)
-    gradients.push_back({gradients_.as<float>() + (p.value - parameters), static_cast<std::size_t>(p.n)});
-  report.grad_norm = weights > 0 ? global_norm(gradients) : 0;
+  report.grad_norm = weights > 0 ? global_norm(all_gradients_) : 0;
   const bool finite = std::isfinite(report.loss) && std::isfinite(report.grad_norm);
   if (!finite && options_.on_nonfinite == OnNonFinite::stop)
     throw Error(Status::non_finite, concat("[train] step ", report.step, ": ", non_finite_text(sum),

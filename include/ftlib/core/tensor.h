@@ -41,6 +41,8 @@ struct BasicTensorView {
     for (int i = 0; i < rank; ++i) n *= shape[i];
     return n;
   }
+  /// Of its elements, whatever the strides; 0 where it is absent.
+  std::int64_t bytes() const noexcept { return data != nullptr ? numel() * dtype_bytes(dtype) : 0; }
   explicit operator bool() const noexcept { return data != nullptr; }
   /// A writable view is readable.
   operator BasicTensorView<const void*>() const noexcept

@@ -62,10 +62,22 @@ inline void append_segment(Batch& batch, const Example& example) {
   batch.segment_offsets.push_back(static_cast<std::int32_t>(batch.tokens.size()));
 }
 
-/// The examples of one bin, packed in the bin's order.
+/// Makes room for so many tokens, however many segments they form.
+inline void reserve(Batch& batch, std::int64_t tokens) {
+  const auto n = static_cast<std::size_t>(tokens);
+  batch.tokens.reserve(n), batch.labels.reserve(n), batch.weights.reserve(n), batch.positions.reserve(n);
+  batch.row_keys.reserve(n), batch.segment_offsets.reserve(n + 1);
+}
+
+/// Replaces the batch by the examples of one bin, packed in the bin's order.
+inline void fill(Batch& batch, std::span<const Example> examples, std::span<const std::int64_t> bin) {
+  batch.tokens.clear(), batch.labels.clear(), batch.weights.clear(), batch.positions.clear();
+  batch.row_keys.clear(), batch.segment_offsets.clear();
+  for (const std::int64_t index : bin) append_segment(batch, examples[static_cast<std::size_t>(index)]);
+}
 inline Batch make_batch(std::span<const Example> examples, std::span<const std::int64_t> bin) {
   Batch batch;
-  for (const std::int64_t index : bin) append_segment(batch, examples[static_cast<std::size_t>(index)]);
+  fill(batch, examples, bin);
   return batch;
 }
 

@@ -93,13 +93,15 @@ FTLIB_INLINE std::int64_t Loader::steps(std::int64_t epoch) {
   return (static_cast<std::int64_t>(bins(epoch).size()) + options_.accumulate - 1) / options_.accumulate;
 }
 
-FTLIB_INLINE std::vector<Batch> Loader::step(std::int64_t epoch, std::int64_t step) {
+FTLIB_INLINE std::span<const Batch> Loader::step(std::int64_t epoch, std::int64_t step) {
   const auto& all = bins(epoch);
   const auto begin = static_cast<std::size_t>(step * options_.accumulate);
   const std::size_t end = std::min(all.size(), begin + static_cast<std::size_t>(options_.accumulate));
-  std::vector<Batch> batches;
-  for (std::size_t i = begin; i < end; ++i) batches.push_back(make_batch(examples_, all[i]));
-  return batches;
+  for (std::size_t i = begin; i < end; ++i) {
+    if (i - begin == batches_.size()) reserve(batches_.emplace_back(), max_batch_tokens());
+    fill(batches_[i - begin], examples_, all[i]);
+  }
+  return std::span(batches_).first(end - begin);
 }
 
 FTLIB_INLINE std::int64_t Loader::max_batch_tokens() {

@@ -40,8 +40,8 @@ class Loader {
 
   /// Optimiser steps of one epoch (it may differ between epochs, since packing follows the order).
   std::int64_t steps(std::int64_t epoch);
-  /// The micro-batches of step `step` (from 0) of `epoch`.
-  std::vector<Batch> step(std::int64_t epoch, std::int64_t step);
+  /// The micro-batches of step `step` (from 0) of `epoch`, valid until the next call. Allocates only where an epoch begins.
+  std::span<const Batch> step(std::int64_t epoch, std::int64_t step);
 
   /// The largest bin over one epoch, tokens: what the memory plan has to hold.
   std::int64_t max_batch_tokens();
@@ -53,6 +53,7 @@ class Loader {
   LoaderOptions options_;
   std::vector<std::int64_t> lengths_;
   std::vector<std::vector<std::int64_t>> bins_;
+  std::vector<Batch> batches_;
   std::int64_t planned_epoch_ = -1;
 };
 

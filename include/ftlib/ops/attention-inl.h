@@ -42,7 +42,26 @@ inline void check_heads(std::string_view op, const ConstTensorView& q, const Con
            " query heads on ", kv_heads, " key/value heads, want a multiple");
 }
 
+/// Pairs of query and key that all heads see.
+inline double attention_pairs(const AttentionSegments& segments, std::int64_t heads) noexcept {
+  double pairs = 0;
+  for (std::int64_t s = 0; s < segments.count; ++s) {
+    const reference::AttentionSpan span = reference::attention_span(segments, s);
+    pairs += static_cast<double>(span.q_count) * static_cast<double>(span.visible(0) + span.kv_count) / 2;
+  }
+  return pairs * static_cast<double>(heads);
+}
+
 }  // namespace detail
+
+inline OpWork op_work(const AttentionArgs& a) noexcept {
+  return {4 * detail::attention_pairs(a.segments, a.q.shape[1]) * static_cast<double>(a.q.shape[2]),
+          detail::bytes_of(a.q, a.k, a.v, a.y, a.lse)};
+}
+inline OpWork op_work(const AttentionBackwardArgs& a) noexcept {
+  return {10 * detail::attention_pairs(a.segments, a.q.shape[1]) * static_cast<double>(a.q.shape[2]),
+          detail::bytes_of(a.q, a.k, a.v, a.y, a.lse, a.dy, a.dq, a.dk, a.dv)};
+}
 
 FTLIB_INLINE void attention(const AttentionArgs& args) {
   constexpr const char* kOp = "attention";

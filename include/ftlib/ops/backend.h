@@ -7,6 +7,8 @@
 
 #include "ftlib/core/error.h"
 #include "ftlib/core/parallel.h"
+#include "ftlib/core/profile.h"
+
 namespace ftlib::inline FTLIB_ABI {
 
 struct MatmulArgs;
@@ -24,6 +26,7 @@ struct CrossEntropyArgs;
 struct DropoutArgs;
 struct ConvertArgs;
 struct Nf4QuantizeArgs;
+struct Nf4DequantizeArgs;
 
 /// Kernels validate nothing: entry points do. They must not throw, allocate per call, or depend on the thread count.
 struct KernelTable {
@@ -44,6 +47,7 @@ struct KernelTable {
   Status (*dropout)(const DropoutArgs&) noexcept = nullptr;
   Status (*convert)(const ConvertArgs&) noexcept = nullptr;
   Status (*nf4_quantize)(const Nf4QuantizeArgs&) noexcept = nullptr;
+  Status (*nf4_dequantize)(const Nf4DequantizeArgs&) noexcept = nullptr;
 };
 
 /// All tables of this build, best first, the reference last; available or not on this CPU.
@@ -68,10 +72,17 @@ const KernelTable& reference_backend() noexcept;
 
 void note_backend(std::string_view op, std::string_view backend) noexcept;
 
-/// Runs `op` on the first active backend that takes it.
+/// Bytes of the operands that are there, each counted once.
+template <class... Views>
+double bytes_of(const Views&... views) noexcept {
+  return static_cast<double>((views.bytes() + ...));
+}
+
+/// Runs `op` on the first active backend that takes it. Beside each op stands its op_work(args), for profiles.
 template <class Args>
 void run(std::string_view name, Status (*KernelTable::*op)(const Args&) noexcept, const Args& args) {
   check_process();
+  const ProfiledCall call(name, [&] { return op_work(args); });
   for (const KernelTable* backend : active_backends()) {
     const auto kernel = backend->*op;
     if (kernel == nullptr) continue;

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "ftlib/core/tensor.h"
+#include "ftlib/core/weight.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace detail {
@@ -49,6 +50,20 @@ inline void check_optional(std::string_view op, std::string_view name, const Con
 
 inline void check_rank(std::string_view op, std::string_view name, const ConstTensorView& v, int rank) {
   FT_CHECK(v.rank == rank, invalid_argument, "[", op, "] ", name, " must have ", rank, " axes, got ", describe(v));
+}
+
+/// Memory behind it, scales where it needs them, rows of whole blocks.
+inline void check_weight(std::string_view op, const WeightView& weight) {
+  FT_CHECK(weight && weight.out() >= 1 && weight.in() >= 1, invalid_argument, "[", op, "] weight is empty, got ",
+           describe(weight));
+  if (weight.format == WeightFormat::nf4) {
+    FT_CHECK(weight.scales != nullptr && weight.block_size >= 1, invalid_argument, "[", op,
+             "] weight has no absmax, got ", describe(weight), " with block_size ", weight.block_size);
+    return;
+  }
+  const std::int64_t block = weight_format_info(weight.format).block_size;
+  FT_CHECK(weight.in() % block == 0, invalid_argument, "[", op, "] weight rows must be whole blocks of ", block, ", got ",
+           describe(weight));
 }
 
 /// Every index in [0, bound); names the first that is not.

@@ -6,6 +6,8 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
+inline OpWork op_work(const ConvertArgs& a) noexcept { return {0, detail::bytes_of(a.x, a.y)}; }
+
 FTLIB_INLINE void convert(const ConvertArgs& args) {
   constexpr const char* kOp = "convert";
   detail::check_storage(kOp, "x", args.x);

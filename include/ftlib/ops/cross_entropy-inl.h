@@ -6,6 +6,11 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
+inline OpWork op_work(const CrossEntropyArgs& a) noexcept {
+  return {(a.d_logits ? 6 : 3) * static_cast<double>(a.logits.numel()),
+          detail::bytes_of(a.logits, a.targets, a.weights, a.nll, a.d_logits)};
+}
+
 FTLIB_INLINE void cross_entropy(const CrossEntropyArgs& args) {
   constexpr const char* kOp = "cross_entropy";
   detail::check_rank(kOp, "logits", args.logits, 2);

@@ -6,6 +6,10 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
+inline OpWork op_work(const DropoutArgs& a) noexcept {
+  return {static_cast<double>(a.x.numel()), detail::bytes_of(a.x, a.row_keys, a.y)};
+}
+
 FTLIB_INLINE void dropout(const DropoutArgs& args) {
   constexpr const char* kOp = "dropout";
   detail::check_storage(kOp, "x", args.x);

@@ -6,6 +6,10 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
+inline OpWork op_work(const EmbeddingArgs& a) noexcept {
+  return {0, detail::bytes_of(a.tokens, a.y) + static_cast<double>(weight_data_bytes(a.weight.format, a.y.numel()))};
+}
+
 FTLIB_INLINE void embedding(const EmbeddingArgs& args) {
   constexpr const char* kOp = "embedding";
   FT_CHECK(args.weight, invalid_argument, "[embedding] weight has no memory");

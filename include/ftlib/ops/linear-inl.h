@@ -7,19 +7,6 @@
 namespace ftlib::inline FTLIB_ABI {
 namespace detail {
 
-inline void check_weight(std::string_view op, const WeightView& weight) {
-  FT_CHECK(weight && weight.out() >= 1 && weight.in() >= 1, invalid_argument, "[", op, "] weight is empty, got ",
-           describe(weight));
-  if (weight.format == WeightFormat::nf4) {
-    FT_CHECK(weight.scales != nullptr && weight.block_size >= 1, invalid_argument, "[", op,
-             "] weight has no absmax, got ", describe(weight), " with block_size ", weight.block_size);
-    return;
-  }
-  const std::int64_t block = weight_format_info(weight.format).block_size;
-  FT_CHECK(weight.in() % block == 0, invalid_argument, "[", op, "] weight rows must be whole blocks of ", block, ", got ",
-           describe(weight));
-}
-
 inline void check_low_rank(std::string_view op, const LowRankUpdate& update, std::int64_t tokens, std::int64_t columns,
                            bool backward, DType dtype) {
   if (!update.u) return;
@@ -30,7 +17,26 @@ inline void check_low_rank(std::string_view op, const LowRankUpdate& update, std
   else check_view(op, "low_rank.v", update.v, {columns, rank}, dtype);
 }
 
+/// `columns`: of the result.
+inline OpWork product_work(std::int64_t rows, std::int64_t columns, const WeightView& weight, const LowRankUpdate& update,
+                           double bytes) noexcept {
+  const std::int64_t rank = update.u ? update.u.shape[1] : 0;
+  const std::int64_t weight_bytes = weight_data_bytes(weight.format, weight.numel());
+  return {2 * static_cast<double>(rows) * static_cast<double>(weight.numel() + rank * columns),
+          bytes + bytes_of(update.u, update.v) + static_cast<double>(weight_bytes), weight.out(), weight.in(),
+          weight_format_info(weight.format).name};
+}
+
 }  // namespace detail
+
+inline OpWork op_work(const LinearArgs& a) noexcept {
+  return detail::product_work(a.x.shape[0], a.weight.out(), a.weight, a.low_rank,
+                              detail::bytes_of(a.x, a.bias, a.residual, a.y));
+}
+inline OpWork op_work(const LinearBackwardArgs& a) noexcept {
+  return detail::product_work(a.dy.shape[0], a.weight.in(), a.weight, a.low_rank,
+                              detail::bytes_of(a.dy, a.residual, a.dx));
+}
 
 FTLIB_INLINE void linear(const LinearArgs& args) {
   constexpr const char* kOp = "linear";

@@ -5,6 +5,13 @@
 #include "ftlib/ops/matmul.h"
 
 namespace ftlib::inline FTLIB_ABI {
+inline OpWork op_work(const MatmulArgs& a) noexcept {
+  const std::int64_t depth = a.transpose_a ? a.a.shape[0] : a.a.shape[1];
+  return {2 * static_cast<double>(a.c.numel()) * static_cast<double>(depth),
+          detail::bytes_of(a.a, a.b, a.c) + (a.beta == 0 ? 0 : detail::bytes_of(a.c)), a.c.shape[1],
+          a.transpose_a ? a.c.shape[0] : depth, a.transpose_a ? "over tokens" : ""};
+}
+
 FTLIB_INLINE void matmul(const MatmulArgs& args) {
   constexpr const char* kOp = "matmul";
   detail::check_storage(kOp, "a", args.a);

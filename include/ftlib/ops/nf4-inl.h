@@ -47,6 +47,10 @@ constexpr std::array<float, 256> make_dynamic_map(bool is_signed) {
 
 }  // namespace detail
 
+inline OpWork op_work(const Nf4QuantizeArgs& a) noexcept {
+  return {2 * static_cast<double>(a.values.numel()), detail::bytes_of(a.values, a.codes, a.absmax)};
+}
+
 FTLIB_INLINE void nf4_quantize(const Nf4QuantizeArgs& args) {
   constexpr const char* kOp = "nf4_quantize";
   const std::int64_t n = args.values.numel(), size = args.block_size;
@@ -59,6 +63,22 @@ FTLIB_INLINE void nf4_quantize(const Nf4QuantizeArgs& args) {
   detail::check_view(kOp, "codes", args.codes, {n / 2 + n % 2}, DType::u8);
   detail::check_view(kOp, "absmax", args.absmax, {n / size + (n % size != 0)}, DType::f32);
   detail::run(kOp, &KernelTable::nf4_quantize, args);
+}
+
+inline OpWork op_work(const Nf4DequantizeArgs& a) noexcept {
+  return {0, detail::bytes_of(a.values) + static_cast<double>(weight_data_bytes(WeightFormat::nf4, a.values.numel()))};
+}
+
+FTLIB_INLINE void nf4_dequantize(const Nf4DequantizeArgs& args) {
+  constexpr const char* kOp = "nf4_dequantize";
+  const DType dtype = args.values.dtype;
+  FT_CHECK(args.weight.format == WeightFormat::nf4, invalid_argument, "[nf4_dequantize] weight got ",
+           describe(args.weight), ", want nf4");
+  detail::check_weight(kOp, args.weight);
+  FT_CHECK(dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16, invalid_argument,
+           "[nf4_dequantize] values got ", describe(args.values), ", want f32, bf16 or f16");
+  detail::check_view(kOp, "values", args.values, {args.weight.numel()}, dtype);
+  detail::run(kOp, &KernelTable::nf4_dequantize, args);
 }
 
 FTLIB_INLINE float double_quantize(const DoubleQuantizeArgs& args) {

@@ -8,6 +8,7 @@
 
 #include "ftlib/core/tensor.h"
 #include "ftlib/core/weight.h"
+#include "ftlib/ops/rows.h"
 
 namespace ftlib::inline FTLIB_ABI {
 
@@ -25,6 +26,17 @@ struct Nf4QuantizeArgs {
 /// becomes code 0 and no part of absmax. A value goes up only above its threshold, so a tie takes the lower code; a whole
 /// block multiplies by 1 / absmax, the partial last one divides by it and stores at least kNf4Smallest.
 void nf4_quantize(const Nf4QuantizeArgs& args);
+
+/// weight  nf4, single or double quantised
+/// values  [n]  f32 | bf16 | f16, contiguous, n = weight.numel(); overwritten; must not overlap the weight
+struct Nf4DequantizeArgs {
+  WeightView weight;
+  TensorView values;
+};
+
+/// Table times absmax in f32, rounded to weight.dtype, then to values' dtype: the bits of bitsandbytes' dequantize_4bit.
+/// Throws Error{invalid_argument} on what does not fit. Thread-safe. Allocates nothing.
+void nf4_dequantize(const Nf4DequantizeArgs& args);
 
 /// What divides a block whose absmax is smaller: its reciprocal is finite.
 inline constexpr float kNf4Smallest = 1e-38f;
@@ -52,8 +64,17 @@ const float* dynamic_map(bool is_signed) noexcept;
 /// The code of the exact nearest value of `map`, the lower code on a tie; 0 maps to an exact 0.
 std::uint8_t nearest_code(const float* map, float value) noexcept;
 
-/// The definition of nf4_quantize; the last backend.
+/// The definitions; the last backend.
 namespace reference {
+
+template <class T>
+void nf4_dequantize(const WeightView& weight, T* values) {
+  for (std::int64_t i = 0; i < weight.numel(); ++i) {
+    float value = 0;
+    weight_format_info(WeightFormat::nf4).decode(weight, i, 1, &value);
+    values[i] = narrow<T>(value);
+  }
+}
 
 template <class T>
 void nf4_quantize(const T* values, std::int64_t n, std::int64_t block_size, std::uint8_t* codes, float* absmax) {

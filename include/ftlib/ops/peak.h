@@ -6,8 +6,9 @@
 namespace ftlib::inline FTLIB_ABI {
 
 /// Floating-point operations a second of multiply-adds that never leave the registers, on all threads() at once, for
-/// operands of `compute` (f32, or bf16 accumulated in f32): the median of several bursts, about 60 ms in all. Remembered
-/// for the process per dtype and thread count. Thread-safe.
+/// operands of `compute` (f32, or bf16 accumulated in f32), with the widest instructions of the CPU or of the forced
+/// backend: the median of several bursts, about 60 ms in all. Remembered for the process per instruction set, dtype and
+/// thread count. Thread-safe.
 double peak_flops(DType compute);
 
 }  // namespace ftlib

@@ -37,6 +37,7 @@ FTLIB_INLINE const KernelTable& portable_backend() noexcept {
       .dropout = kernels::dropout<V>,
       .convert = kernels::convert<V>,
       .nf4_quantize = kernels::nf4_quantize<V>,
+      .nf4_dequantize = kernels::nf4_dequantize<V>,
   };
   return table;
 }

@@ -100,6 +100,13 @@ inline Status run_convert(const ConvertArgs& a) noexcept {
   });
 }
 
+inline Status run_nf4_dequantize(const Nf4DequantizeArgs& a) noexcept {
+  if (a.values.dtype == DType::f32) nf4_dequantize(a.weight, data_as<float>(a.values));
+  if (a.values.dtype == DType::bf16) nf4_dequantize(a.weight, data_as<bf16>(a.values));
+  if (a.values.dtype == DType::f16) nf4_dequantize(a.weight, data_as<f16>(a.values));
+  return Status::ok;
+}
+
 inline Status run_nf4_quantize(const Nf4QuantizeArgs& a) noexcept {
   const auto run = [&]<class T>(const T* values) {
     nf4_quantize(values, a.values.numel(), a.block_size, data_as<std::uint8_t>(a.codes), data_as<float>(a.absmax));
@@ -133,6 +140,7 @@ FTLIB_INLINE const KernelTable& reference_backend() noexcept {
       .dropout = reference::run_dropout,
       .convert = reference::run_convert,
       .nf4_quantize = reference::run_nf4_quantize,
+      .nf4_dequantize = reference::run_nf4_dequantize,
   };
   return table;
 }

@@ -6,6 +6,13 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
+inline OpWork op_work(const RmsNormArgs& a) noexcept {
+  return {4 * static_cast<double>(a.x.numel()), detail::bytes_of(a.x, a.weight, a.y, a.rstd)};
+}
+inline OpWork op_work(const RmsNormBackwardArgs& a) noexcept {
+  return {8 * static_cast<double>(a.x.numel()), detail::bytes_of(a.x, a.weight, a.rstd, a.dy, a.residual, a.dx)};
+}
+
 FTLIB_INLINE void rms_norm(const RmsNormArgs& args) {
   constexpr const char* kOp = "rms_norm";
   detail::check_storage(kOp, "x", args.x);

@@ -6,6 +6,10 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
+inline OpWork op_work(const RopeArgs& a) noexcept {
+  return {3 * static_cast<double>(a.x.numel()), 2 * detail::bytes_of(a.x)};
+}
+
 FTLIB_INLINE void rope(const RopeArgs& args) {
   constexpr const char* kOp = "rope";
   detail::check_storage(kOp, "x", args.x);

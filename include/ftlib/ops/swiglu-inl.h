@@ -6,6 +6,13 @@
 
 namespace ftlib::inline FTLIB_ABI {
 
+inline OpWork op_work(const SwigluArgs& a) noexcept {
+  return {4 * static_cast<double>(a.y.numel()), detail::bytes_of(a.gate, a.up, a.y)};
+}
+inline OpWork op_work(const SwigluBackwardArgs& a) noexcept {
+  return {8 * static_cast<double>(a.dy.numel()), detail::bytes_of(a.gate, a.up, a.dy, a.d_gate, a.d_up)};
+}
+
 FTLIB_INLINE void swiglu(const SwigluArgs& args) {
   constexpr const char* kOp = "swiglu";
   detail::check_storage(kOp, "gate", args.gate);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "ftlib/core/parallel.h"
+#include "ftlib/core/profile.h"
 #include "ftlib/ops/kernels/vector_math.h"
 #include "ftlib/ops/nf4.h"
 #include "ftlib/optim/adamw.h"
@@ -138,10 +139,19 @@ inline double sum_of_squares(const float* x, std::int64_t n) noexcept {
   return ((lane[0] + lane[4]) + (lane[1] + lane[5])) + ((lane[2] + lane[6]) + (lane[3] + lane[7]));
 }
 
+/// `bytes` an element: parameters, gradient and both moments read, all but the gradient written.
+template <class Tensor>
+OpWork optimizer_work(std::span<const Tensor> tensors, double bytes) noexcept {
+  double n = 0;
+  for (const Tensor& tensor : tensors) n += static_cast<double>(tensor.n);
+  return {15 * n, bytes * n};
+}
+
 }  // namespace detail
 
 FTLIB_INLINE void adamw_step(std::span<const AdamWTensor> tensors, const AdamWOptions& options, std::int64_t step,
                              float gradient_scale) {
+  const detail::ProfiledCall call("adamw_step", [&] { return detail::optimizer_work(tensors, 28); });
   using V = kernels::PortableVector;
   const detail::AdamWFactors factors(options, step, gradient_scale);
   detail::each_optimizer_piece(tensors, [&](const AdamWTensor& t, std::int64_t begin, std::int64_t end) {
@@ -159,6 +169,7 @@ FTLIB_INLINE void adamw_step(std::span<const AdamWTensor> tensors, const AdamWOp
 
 FTLIB_INLINE void adamw_8bit_step(std::span<const AdamW8bitTensor> tensors, const AdamWOptions& options,
                                   std::int64_t step, float gradient_scale) {
+  const detail::ProfiledCall call("adamw_8bit_step", [&] { return detail::optimizer_work(tensors, 16); });
   using V = kernels::PortableVector;
   const detail::AdamWFactors factors(options, step, gradient_scale);
   const auto &find = detail::CodeFinder::of(true), &find_sq = detail::CodeFinder::of(false);
@@ -182,6 +193,11 @@ FTLIB_INLINE void adamw_8bit_step(std::span<const AdamW8bitTensor> tensors, cons
 }
 
 FTLIB_INLINE double global_norm(std::span<const std::span<const float>> gradients) {
+  const detail::ProfiledCall call("global_norm", [&] {
+    std::size_t n = 0;
+    for (const std::span<const float> gradient : gradients) n += gradient.size();
+    return OpWork{2 * static_cast<double>(n), 4 * static_cast<double>(n)};
+  });
   // Pieces are dealt to a fixed number of slots, so nothing is allocated and the order depends on the sizes only.
   constexpr std::int64_t kSlots = 64;
   double slots[kSlots] = {};

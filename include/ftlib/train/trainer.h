@@ -87,22 +87,18 @@ class Trainer {
                                     std::int64_t max_tokens, std::int64_t max_positions, const std::vector<Keep>& keep);
 
  private:
-  struct Moments {
-    bool quantized = false;
-    float *exp_avg = nullptr, *exp_avg_sq = nullptr;  ///< f32 states, or the absmax of 8-bit ones
-    std::uint8_t *codes = nullptr, *codes_sq = nullptr;
-  };
   struct Parameter {
-    float* value;
-    std::int64_t n;
+    std::span<float> value;
+    std::span<const float> gradient;
     std::size_t module;
     bool is_a;
-    Moments moments;
   };
 
+  void plan_parameters();
   void plan_states();
   void plan_steps();
-  double accumulate(const std::vector<Batch>& batches, double weight_sum);
+  std::span<const Batch> next_batches();
+  double accumulate(std::span<const Batch> batches, double weight_sum);
   std::string non_finite_text(double loss) const;
   void check_update() const;
   void update(double lr, double factor);
@@ -114,6 +110,9 @@ class Trainer {
   Loader loader_;
   Buffer gradients_, states_;
   std::vector<Parameter> parameters_;
+  std::vector<std::span<const float>> all_gradients_;
+  std::vector<AdamWTensor> tensors_;
+  std::vector<AdamW8bitTensor> quantized_tensors_;
   Pass pass_;
   std::vector<float> nll_;
   std::int64_t total_steps_ = 0, warmup_steps_ = 0;

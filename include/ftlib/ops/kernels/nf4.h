@@ -94,5 +94,30 @@ Status nf4_quantize(const Nf4QuantizeArgs& args) noexcept {
   return Status::ok;
 }
 
+inline constexpr std::int64_t kNf4Piece = 4096;  ///< elements: a multiple of every block
+
+/// Decoded in f32 and rounded: at most kNf4Piece elements.
+template <class V, class T>
+void nf4_dequantize_piece(const WeightView& weight, std::int64_t begin, std::int64_t end, T* values) noexcept {
+  float piece[kNf4Piece];
+  weight_format_info(WeightFormat::nf4).decode(weight, begin, end - begin, piece);
+  for (std::int64_t i = begin; i < end; ++i) values[i] = from_float<T>(piece[i - begin]);
+}
+
+template <class V, class T>
+void nf4_dequantize_pieces(const WeightView& weight, T* values) noexcept {
+  parallel_ranges(weight.numel(), kNf4Piece, [&](std::int64_t begin, std::int64_t end) {
+    nf4_dequantize_piece<V>(weight, begin, end, values);
+  });
+}
+
+template <class V>
+Status nf4_dequantize(const Nf4DequantizeArgs& args) noexcept {
+  if (args.values.dtype == DType::f32) nf4_dequantize_pieces<V>(args.weight, data_as<float>(args.values));
+  if (args.values.dtype == DType::bf16) nf4_dequantize_pieces<V>(args.weight, data_as<bf16>(args.values));
+  if (args.values.dtype == DType::f16) nf4_dequantize_pieces<V>(args.weight, data_as<f16>(args.values));
+  return Status::ok;
+}
+
 }  // namespace kernels
 }  // namespace ftlib::inline FTLIB_ABI
