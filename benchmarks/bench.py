@@ -3,10 +3,12 @@
 """The speeds of ftlib beside what is asked of them: one table, medians of interleaved rounds, fractions of this machine's
 own peak as each process measures it beside its work.
 
-    bench.py BUILD MODEL.gguf [--rounds 5] [--out FOLDER] [--only WORD,...] [--peers PYTHON]
+    bench.py BUILD MODEL.gguf [--rounds 5] [--peers PYTHON] [--gate | --write-baseline]
 
-BUILD holds the ftlib program and benchmarks/ftlib_benchmarks. Writes FOLDER/results.json: every measured object with
-machine, instruction set, compiler and commit. With --peers each peer takes its turn in every round (peers.py).
+BUILD holds the ftlib program and benchmarks/ftlib_benchmarks. Writes build/bench/results.json: every measured object
+with machine, instruction set, compiler and commit. --peers: each peer takes its turn in every round (peers.py), run by
+this interpreter. --gate: exit 3 where a fraction of the peak fell by more than a tenth below benchmarks/baseline.json; a
+machine that has no baseline, or is not quiet, is told so and not judged.
 """
 import argparse
 import json
@@ -142,6 +144,80 @@ def other_rows(e):
     yield "data pipeline's share of the step", f"{share:.3%}", "<= 1 %", share <= 0.01
 
 
+PEERS = [  # name, experiment of ours, what peers.py has to do, keys to compare
+    ("PEFT eager, bf16", "step bf16", ["step", "--base", "bf16"], "tokens_per_s"),
+    ("PEFT with torch.compile, bf16", "step bf16", ["step", "--base", "bf16", "--compile"], "tokens_per_s"),
+    ("PEFT with bitsandbytes, NF4", "step nf4", ["step", "--base", "nf4"], "tokens_per_s"),
+    ("PEFT eager, f32", "step f32", ["step", "--base", "f32"], "tokens_per_s"),
+    ("llama.cpp, prompt of 512", "generate", ["generate"], "prompt_tokens_per_s"),
+    ("llama.cpp, generation of 128", "generate", ["generate"], "new_tokens_per_s"),
+    ("tokenizers, one core", "tokenize", ["tokenize"], "mb_per_s"),
+    ("transformers, load the GGUF", "load native", ["load"], "seconds"),
+]
+UNITS = {"tokens_per_s": "tok/s", "prompt_tokens_per_s": "tok/s", "new_tokens_per_s": "tok/s", "mb_per_s": "MB/s", "seconds": "s"}
+
+
+def peer_experiments(python, model):
+    """One for each task, however many rows it feeds."""
+    made = {}
+    for _, _, task, _ in PEERS:
+        name = "peer " + " ".join(task)
+        made[name] = Experiment(name, [python, ROOT / "benchmarks" / "peers.py", task[0], model, *task[1:], "--repeats", 1])
+    return list(made.values())
+
+
+def peer_rows(e):
+    for what, ours, task, key in PEERS:
+        mine, theirs = e[ours], e["peer " + " ".join(task)]
+
+        def text(x):
+            memory = f", {x.median('peak_rss_bytes') / GIB:.2f} GiB" if "peak_rss_bytes" in x.rounds[0][0] else ""
+            return f"{x.median(key):,.2f} {UNITS[key]}" + memory
+
+        ratio = median_ratio(mine, theirs, key)
+        yield {"what": what, "ftlib": text(mine), "peer": text(theirs), "ratio": 1 / ratio if key == "seconds" else ratio}
+
+
+def fractions(e):
+    """What the gate compares: fractions of the peak, and rates in tokens per GFLOP of it."""
+    peak = e["peak"].median("gflops", -1)
+    values = {name: e[name].median("peak_fraction") for name in ("step bf16", "step nf4", "step native", "step f32", "step avx2")}
+    for name, gemm in e.items():
+        if name.startswith("gemm "):
+            rows = range(len(gemm.rounds[0]))
+            for key in ("forward_peak_fraction", "backward_peak_fraction"):
+                values[f"{name} {key}"] = min(gemm.median(key, i) for i in rows)
+    for name, key in (("generate", "prompt_tokens_per_s"), ("generate", "new_tokens_per_s"), ("batch", "new_tokens_per_s")):
+        values[f"{name} {key}"] = e[name].median(key) / peak
+    return values
+
+
+def judge(e, baseline):
+    """Exit code of the gate."""
+    known = json.loads(baseline.read_text()).get(machine()["cpu"]) if baseline.exists() else None
+    if known is None:
+        print(f"gate: {baseline.name} has no line for {machine()['cpu']}: nothing is judged; --write-baseline adds it")
+        return 0
+    peaks = e["peak"].values("gflops", -1)
+    if min(peaks) < 0.9 * known["peak_gflops"]:
+        print(f"gate: this machine is not quiet, its peak fell to {min(peaks):,.0f} of {known['peak_gflops']:,.0f} GFLOP/s: "
+              "nothing is judged")
+        return 0
+    fallen = [f"{name}: {now:.3f}, was {known['values'][name]:.3f}" for name, now in fractions(e).items()
+              if now < 0.9 * known["values"].get(name, 0)]
+    print("gate: " + ("; ".join(fallen) if fallen else f"all {len(known['values'])} fractions hold"))
+    return 3 if fallen else 0
+
+
+def write_baseline(e, baseline):
+    known = json.loads(baseline.read_text()) if baseline.exists() else {}
+    known[machine()["cpu"]] = {"peak_gflops": round(e["peak"].median("gflops", -1), 1),
+                               "values": {name: round(value, 4) for name, value in fractions(e).items()}}
+    baseline.write_text(json.dumps(known, indent=1) + "\n")
+    print(f"written: {baseline}")
+    return 0
+
+
 def machine():
     text = pathlib.Path("/proc/cpuinfo").read_text()
     models = [line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")]
@@ -163,36 +239,51 @@ def print_table(rows):
         print(f"{what:{widths[0]}}  {measured:{widths[1]}}  {ask:{widths[2]}}  {'' if good is None else 'yes' if good else 'NO'}")
 
 
+def run_rounds(experiments, rounds):
+    for number in range(rounds):
+        for experiment in experiments:
+            print(f"round {number + 1} of {rounds}: {experiment.name:32}", end="\r", file=sys.stderr, flush=True)
+            experiment.run()
+    print(" " * 60, end="\r", file=sys.stderr)
+    return {experiment.name: experiment for experiment in experiments}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "bench")
+    parser.add_argument("--peers", type=pathlib.Path)
+    parser.add_argument("--gate", action="store_true")
+    parser.add_argument("--write-baseline", action="store_true")
     options = parser.parse_args()
-    all_of_them = [Experiment("peak", [options.build / "ftlib", "bench", "peak", "--json"]),
-                   *experiments(options.build, options.model)]
-    for number in range(options.rounds):
-        for experiment in all_of_them:
-            print(f"round {number + 1} of {options.rounds}: {experiment.name:24}", end="\r", file=sys.stderr, flush=True)
-            experiment.run()
-    print(" " * 60, end="\r", file=sys.stderr)
-    found = {experiment.name: experiment for experiment in all_of_them}
+    experiments_ = [Experiment("peak", [options.build / "ftlib", "bench", "peak", "--json"]),
+                    *experiments(options.build, options.model)]
+    if options.peers:
+        experiments_ += peer_experiments(options.peers, options.model)
+    found = run_rounds(experiments_, options.rounds)
     peak = found["peak"].rounds[0][-1]
-    gflops = found["peak"].median("gflops", -1)
     print(f"{machine()['cpu']}, {peak['threads']} threads, {peak['isa']}, {peak['compiler']}: "
-          f"{gflops:,.0f} GFLOP/s in {peak['compute']}")
+          f"{found['peak'].median('gflops', -1):,.0f} GFLOP/s in {peak['compute']}")
     rows = [("what", "measured", "asked", None), *steps_rows(found), *other_rows(found)]
     print_table(rows)
     print(f"* rates asked of a machine with {REFERENCE_PEAK} GFLOP/s in bf16")
-    options.out.mkdir(parents=True, exist_ok=True)
     results = {"machine": machine(), "isa": peak["isa"], "compiler": peak["compiler"], "version": peak["version"],
                "commit": commit(), "rounds": options.rounds,
                "table": [dict(zip(("what", "measured", "asked", "reached"), row)) for row in rows[1:]],
                "measured": {name: experiment.rounds for name, experiment in found.items()}}
-    (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    print(f"everything measured: {options.out / 'results.json'}")
-    return 0
+    if options.peers:
+        results["peers"] = list(peer_rows(found))
+        print_table([("peer", "ftlib", "peer", None),
+                     *((row["what"], row["ftlib"], f"{row['peer']}  ({row['ratio']:.2f} times)", None) for row in results["peers"])])
+    out = ROOT / "build" / "bench"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(f"everything measured: {out / 'results.json'}")
+    baseline = ROOT / "benchmarks" / "baseline.json"
+    if options.write_baseline:
+        return write_baseline(found, baseline)
+    return judge(found, baseline) if options.gate else 0
 
 
 if __name__ == "__main__":
