@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The register tile: up to 6 rows by 64 columns of sums in 24 of the 32 registers, one panel row and one broadcast a step.
+// And its like for a few rows, which meets the weight's values as they are decoded and writes no panel.
 #include <immintrin.h>
 
+#include "kernels/avx512bf16_readers.h"
 #include "kernels/gemm_kernels.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace kernels {
 namespace {
 
+using detail::DotJob;
 using detail::GemmFactor;
 using detail::GemmFinish;
 using detail::TileJob;
@@ -47,8 +50,6 @@ template <class Dot, int kRows, int kVectors>
 __mmask16 first_lanes(std::int64_t count) {
   return count >= 16 ? __mmask16{0xffff} : count <= 0 ? __mmask16{0} : static_cast<__mmask16>((1u << count) - 1);
 }
-
-__m512 widen(__m256i bf16s) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16s), 16)); }
 
 /// y = alpha * acc + bias + beta * add for 16 columns of one row.
 void finish_vector(const GemmFinish& out, std::int64_t row, std::int64_t column, __mmask16 mask, __m512 acc) {
@@ -119,8 +120,57 @@ void tile(const TileJob& job) {
   else tile_all(job, kOne);
 }
 
+/// The sums of 16 lanes, kept in registers over the whole depth.
+template <class Dot, int kRows>
+struct DotSink {
+  const char* a;
+  std::int64_t a_row;
+  __m512 sum[kRows];
+  INLINE void operator()(int step, __m512i word) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r)
+      sum[r] = Dot::add(sum[r], _mm512_set1_epi32(_mm_cvtsi128_si32(_mm_loadu_si32(a + r * a_row + step * 4))), word);
+  }
+};
+
+template <class Dot, int kPack, int kRows, class Reader>
+void dot_rows(const DotJob& job, const Reader& reader) {
+  AffineRows affine;
+  for (std::int64_t lane = 0; lane < job.lanes; lane += 16) {
+    DotSink<Dot, kRows> sink{static_cast<const char*>(job.a), job.a_row, {}};
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) sink.sum[r] = _mm512_loadu_ps(job.sums + r * job.width + lane);
+    for (std::int64_t d = 0; d < job.depth; d += 32, sink.a += 128 / kPack) {
+      const std::int64_t offset = reader.offset(job.lane + lane, d);
+      if (job.lanes - lane >= 16 && job.depth - d >= 32) {
+        reader.affine_rows(offset, affine, d == 0);
+        read_square<kPack>(reader, offset, affine, sink);
+      } else {
+        read_corner<kPack>(reader, offset, job.lanes - lane, job.depth - d, sink);
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) _mm512_storeu_ps(job.sums + r * job.width + lane, sink.sum[r]);
+  }
+}
+
+template <class Dot, int kPack>
+bool dot(const DotJob& job) {
+  return with_reader(*job.source, [&](const auto& reader) {
+    switch (job.rows) {
+      case 1: return dot_rows<Dot, kPack, 1>(job, reader);
+      case 2: return dot_rows<Dot, kPack, 2>(job, reader);
+      case 3: return dot_rows<Dot, kPack, 3>(job, reader);
+      case 4: return dot_rows<Dot, kPack, 4>(job, reader);
+      default: return;
+    }
+  });
+}
+
 }  // namespace
 
+bool avx512_dot_bf16(const DotJob& job) noexcept { return dot<Bf16Dot, kBf16>(job); }
+bool avx512_dot_f32(const DotJob& job) noexcept { return dot<F32Dot, kF32>(job); }
 void avx512_tile_bf16(const TileJob& job) noexcept { tile<Bf16Dot>(job); }
 void avx512_tile_f32(const TileJob& job) noexcept { tile<F32Dot>(job); }
 

@@ -5,8 +5,10 @@ namespace ftlib::inline FTLIB_ABI {
 namespace kernels {
 namespace {
 
-constexpr detail::GemmKernel kAvx512Bf16{64, 16, 6, 2, true, avx512_fill_bf16, avx512_tile_bf16};
-constexpr detail::GemmKernel kAvx512F32{64, 16, 6, 1, true, avx512_fill_f32, avx512_tile_f32};
+constexpr detail::GemmKernel kAvx512Bf16{64, 16, 6, 2, true, avx512_fill_bf16, avx512_tile_bf16,
+                                        avx512_dot_bf16};
+constexpr detail::GemmKernel kAvx512F32{64, 16, 6, 1, true, avx512_fill_f32, avx512_tile_f32,
+                                       avx512_dot_f32};
 constexpr detail::GemmKernel kAvx2Bf16{16, 16, 6, 1, false, avx2_fill_bf16, avx2_tile};
 constexpr detail::GemmKernel kAvx2F32{16, 16, 6, 1, true, avx2_fill_f32, avx2_tile};
 

@@ -18,6 +18,8 @@ Status avx512_linear_backward(const LinearBackwardArgs& args) noexcept;
 /// since the linker keeps one copy of an inline function for all CPUs.
 bool avx512_fill_bf16(const detail::PanelJob& job) noexcept;
 bool avx512_fill_f32(const detail::PanelJob& job) noexcept;
+bool avx512_dot_bf16(const detail::DotJob& job) noexcept;
+bool avx512_dot_f32(const detail::DotJob& job) noexcept;
 void avx512_tile_bf16(const detail::TileJob& job) noexcept;
 void avx512_tile_f32(const detail::TileJob& job) noexcept;
 bool avx2_fill_bf16(const detail::PanelJob& job) noexcept;

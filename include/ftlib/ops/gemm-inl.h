@@ -28,6 +28,7 @@ struct GemmPlan {
   const GemmKernel& kernel;
   const GemmProblem& problem;
   bool packs_a = false, packs_u = false;
+  bool dots = false;  ///< a few rows: no panels
   std::int64_t width = 0, panels = 0;  ///< lanes a panel, panels a chunk
   std::int64_t row_block = 0, depth_block = 0;
   std::int64_t row_chunks = 0, column_chunks = 0;
@@ -36,6 +37,7 @@ struct GemmPlan {
   GemmPlan(const GemmKernel& k, const GemmProblem& p) noexcept : kernel(k), problem(p) {
     packs_a = must_pack(p.a, p.depth);
     packs_u = p.rank > 0 && must_pack(p.u, p.rank);
+    dots = can_dot();
     width = panel_width(p.columns);
     slice_depths();
     panels = panels_per_chunk();
@@ -51,6 +53,10 @@ struct GemmPlan {
   }
   bool must_pack(const GemmOperand& o, std::int64_t depth) const noexcept {
     return !kernel.reads_in_place || o.across || depth % kernel.pack != 0;
+  }
+  bool can_dot() const noexcept {
+    return kernel.dot != nullptr && problem.rows <= kMostDotRows && !problem.b.across && !packs_a &&
+           kernel.dot({&problem.b, 0, 0, problem.depth});
   }
   std::int64_t panel_width(std::int64_t lanes) const noexcept {
     std::int64_t w = kernel.narrowest;
@@ -96,7 +102,7 @@ struct GemmPlan {
 
   std::int64_t steps(std::int64_t depths) const noexcept { return ceil_div(depths, kernel.pack); }
   static std::int64_t bytes_per_step(std::int64_t lanes) noexcept { return lanes * 4; }  // 2 bf16 or 1 f32 a lane
-  bool sums_wait() const noexcept { return !sliced() && problem.depth > depth_block; }
+  bool sums_wait() const noexcept { return dots || (!sliced() && problem.depth > depth_block); }
   std::int64_t chunks() const noexcept { return row_chunks * column_chunks * slices; }
   std::int64_t blocks() const noexcept { return row_chunks * column_chunks; }
   /// Floats of the sums of one slice of one block of the result.
@@ -163,6 +169,7 @@ class GemmChunk {
       lay_out(problem_.v, column_, columns_, plan_.width, 0, problem_.rank, memory_.low_rank_panels);
       if (plan_.packs_u) lay_out(problem_.u, row_, rows_, plan_.kernel.width, 0, problem_.rank, memory_.rows_u);
     }
+    if (plan_.dots) return dot();
     std::int64_t depth = first_depth_;
     do {
       const std::int64_t depths = std::min(plan_.depth_block, last_depth_ - depth);
@@ -231,9 +238,7 @@ class GemmChunk {
           job.main.panel_step = GemmPlan::bytes_per_step(job.width);
         }
         if (depth == 0 && problem_.rank > 0) {
-          job.low_rank = factor(problem_.u, plan_.packs_u, memory_.rows_u, r, job.rows, 0, problem_.rank);
-          job.low_rank.panel = memory_.low_rank_panels + GemmPlan::bytes_per_step(c) * plan_.steps(problem_.rank);
-          job.low_rank.panel_step = GemmPlan::bytes_per_step(job.width);
+          job.low_rank = low_rank_factor(r, c, job);
           job.low_rank_scale = problem_.low_rank_scale;
         }
         job.resume = depth > first_depth_, job.finish = !plan_.sliced() && depth + depths == problem_.depth;
@@ -242,6 +247,22 @@ class GemmChunk {
         job.out = finish_at(row_ + r, column_ + c);
         plan_.kernel.tile(job);
       }
+  }
+
+  /// The low-rank product as the tile makes it, the sums of the rest added, then a tile without steps finishes.
+  void dot() const noexcept {
+    TileJob job;
+    job.rows = rows_, job.columns = columns_, job.width = plan_.panel_width(columns_);
+    job.acc = memory_.acc, job.finish = false;
+    if (problem_.rank > 0) job.low_rank = low_rank_factor(0, 0, job);
+    job.low_rank_scale = problem_.low_rank_scale;
+    plan_.kernel.tile(job);
+    const std::int64_t size = 4 / plan_.kernel.pack;
+    plan_.kernel.dot({&problem_.b, column_, columns_, problem_.depth,
+                      static_cast<const char*>(problem_.a.view.data) + row_ * problem_.a.stride * size, problem_.a.stride * size,
+                      rows_, memory_.acc, job.width});
+    job.low_rank = {}, job.resume = job.finish = true, job.out = finish_at(row_, column_);
+    plan_.kernel.tile(job);
   }
 
   float* sums(std::int64_t slice) const noexcept {
@@ -270,6 +291,13 @@ class GemmChunk {
     const std::int64_t size = 4 / plan_.kernel.pack;  // read in place: the dtype is the kernel's
     return {static_cast<const char*>(o.view.data) + ((row_ + r) * o.stride + depth) * size, o.stride * size, 4, nullptr, 0,
             plan_.steps(depths)};
+  }
+
+  GemmFactor low_rank_factor(std::int64_t r, std::int64_t c, const TileJob& job) const noexcept {
+    GemmFactor f = factor(problem_.u, plan_.packs_u, memory_.rows_u, r, job.rows, 0, problem_.rank);
+    f.panel = memory_.low_rank_panels + GemmPlan::bytes_per_step(c) * plan_.steps(problem_.rank);
+    f.panel_step = GemmPlan::bytes_per_step(job.width);
+    return f;
   }
 
   GemmFinish finish_at(std::int64_t row, std::int64_t column) const noexcept {

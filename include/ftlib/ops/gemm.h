@@ -63,6 +63,19 @@ struct TileJob {
   GemmFinish out;
 };
 
+/// A few rows against lanes that are decoded straight from the stored weight, as a tile would sum them:
+/// sums[r][l] += a[r] b[lane + l] over the whole depth. With lanes = 0 it only asks whether the format can be read so.
+struct DotJob {
+  const GemmOperand* source;   ///< not across
+  std::int64_t lane, lanes, depth;
+  const void* a = nullptr;     ///< rows whose depth is contiguous, in the kernel's dtype
+  std::int64_t a_row = 0;      ///< bytes
+  std::int64_t rows = 0;       ///< 1 to kMostDotRows
+  float* sums = nullptr;       ///< [rows, width], width a multiple of 16
+  std::int64_t width = 0;
+};
+inline constexpr std::int64_t kMostDotRows = 4;
+
 /// What an instruction set offers.
 struct GemmKernel {
   std::int32_t width, narrowest;  ///< lanes of the widest and the narrowest panel
@@ -71,6 +84,7 @@ struct GemmKernel {
   bool reads_in_place;            ///< the left side needs no packing where its depth is contiguous
   bool (*fill)(const PanelJob&) noexcept;  ///< false: not this format or alignment; the driver decodes it to f32 first
   void (*tile)(const TileJob&) noexcept;
+  bool (*dot)(const DotJob&) noexcept = nullptr;  ///< false: not this format; null: none
 };
 
 /// y = finish(scale * u v + a b) over operands that fit each other.
