@@ -193,12 +193,18 @@ int bench_generate(const BenchArguments& o) {
   const double prefill = median_seconds(o.repeats, [&] { generate(model, nullptr, prompts, options); });
   options.max_tokens = o.new_tokens;
   const double all = median_seconds(o.repeats, [&] { generate(model, nullptr, prompts, options); });
+  Profile profile;
+  if (o.profile) {
+    const ProfileScope scope(profile);
+    generate(model, nullptr, prompts, options);
+  }
   Json json = result("generate");
   json["base"] = o.model.base, json["compute"] = dtype_name(model.compute());
   json["prompts"] = o.prompts, json["prompt_tokens"] = o.length, json["new_tokens"] = o.new_tokens;
   json["prompt_tokens_per_s"] = static_cast<double>(o.prompts * o.length) / prefill;
   json["new_tokens_per_s"] = static_cast<double>(o.prompts * (o.new_tokens - 1)) / std::max(all - prefill, 1e-9);
   report(o, std::move(json));
+  if (o.profile) report_profile(profile, model.compute(), o.json, "ftlib-trace.json");
   return kDone;
 }
 
@@ -274,7 +280,6 @@ void add_bench(CLI::App& app, Action& action) {
   step->add_option("--length", o->length, "tokens a segment")->check(CLI::Range(2, 1 << 20))->capture_default_str();
   step->add_option("--rank", o->rank, "LoRA rank, all linears")->check(CLI::Range(1, 4096))->capture_default_str();
   step->add_option("--memory", o->memory, "bound on the process's peak memory, e.g. 700MiB")->type_name("BYTES");
-  step->add_flag("--profile", o->profile, "time, FLOP and bytes of every op, and a Chrome trace, ftlib-trace.json");
   step->add_option("--supervise-every", o->supervised, "one token in so many is a target")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
@@ -285,6 +290,8 @@ void add_bench(CLI::App& app, Action& action) {
   generation->add_option("--max-tokens", o->new_tokens, "new tokens")
       ->check(CLI::Range(2, 1 << 20))
       ->capture_default_str();
+  for (CLI::App* c : {step, generation})
+    c->add_flag("--profile", o->profile, "time, FLOP and bytes of every op, and a Chrome trace, ftlib-trace.json");
   generation->add_option("--prompts", o->prompts, "at once")->check(CLI::Range(1, 4096))->capture_default_str();
 }
 

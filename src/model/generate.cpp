@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "ftlib/core/random.h"
@@ -184,8 +185,21 @@ class Generation {
   bool cancelled_ = false;
 };
 
+/// The first of the largest; -1 where a logit is NaN or infinite. Sixteen lanes, for compilers to vectorise.
 std::int32_t argmax(std::span<const float> logits) {
-  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  constexpr std::size_t kLanes = 16;
+  float most[kLanes], zero[kLanes] = {};
+  std::fill(most, most + kLanes, -std::numeric_limits<float>::infinity());
+  const std::size_t whole = logits.size() / kLanes * kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes)
+    for (std::size_t k = 0; k < kLanes; ++k) {
+      const float x = logits[i + k];
+      most[k] = x > most[k] ? x : most[k];
+      zero[k] += x * 0;
+    }
+  for (std::size_t i = whole; i < logits.size(); ++i) most[0] = std::max(most[0], logits[i]), zero[0] += logits[i] * 0;
+  if (std::ranges::any_of(zero, [](float z) { return z != 0; })) return -1;
+  return static_cast<std::int32_t>(std::ranges::find(logits, *std::ranges::max_element(most)) - logits.begin());
 }
 
 }  // namespace
@@ -193,8 +207,7 @@ std::int32_t argmax(std::span<const float> logits) {
 std::int32_t sample_token(std::span<const float> logits, const GenerateOptions& options, std::uint64_t prompt,
                           std::uint64_t position) {
   const std::int32_t best = argmax(logits);
-  FT_CHECK(std::isfinite(logits[static_cast<std::size_t>(best)]), non_finite,
-           "[generate] the logits are not finite; the model or the adapter is damaged");
+  FT_CHECK(best >= 0, non_finite, "[generate] the logits are not finite; the model or the adapter is damaged");
   if (options.temperature == 0) return best;
   std::vector<std::int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
