@@ -37,32 +37,33 @@ class Encoder {
   /// 32 values at `x` become 16 bytes of codes.
   template <class T>
   void run(const T* x, std::uint8_t* codes) const noexcept {
-    __mmask16 up[2];
-    const __m128i low = buckets(x, up[0]), high = buckets(x + 16, up[1]);
-    const __m256i bucket = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    __mmask16 low_up, high_up;
+    const __m512i low = buckets(x, low_up), high = buckets(x + 16, high_up);
+    const __m256i bucket = _mm512_castsi512_si256(_mm512_permutex2var_epi8(low, lowest_bytes_, high));
     const __m256i first = _mm256_permutexvar_epi8(bucket, first_);
-    const auto both =
-        static_cast<__mmask32>(static_cast<std::uint32_t>(up[0]) | static_cast<std::uint32_t>(up[1]) << 16);
-    const __m256i code = _mm256_mask_add_epi8(first, both, first, _mm256_set1_epi8(1));
+    const __mmask32 up = _mm512_kunpackw(high_up, low_up);
+    const __m256i code = _mm256_mask_add_epi8(first, up, first, _mm256_set1_epi8(1));
     // Even elements times 16 plus odd ones: a byte in each 16-bit lane.
     const __m256i pairs = _mm256_maddubs_epi16(code, _mm256_set1_epi16(0x0110));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(codes), _mm256_cvtepi16_epi8(pairs));
   }
 
  private:
-  /// Buckets of 16 values as bytes; `up` tells which of them exceed their bucket's threshold.
+  /// Buckets of 16 values; `up` tells which of them exceed their bucket's threshold. Below -1 by a rounding still
+  /// truncates to 0, and so does NaN, whose integer is 0x80000000.
   template <class T>
-  __m128i buckets(const T* x, __mmask16& up) const noexcept {
-    __m512 v = _mm512_mul_ps(load16(x), inverse_);
-    v = _mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(-1)), _mm512_set1_ps(kBelowOne));
+  __m512i buckets(const T* x, __mmask16& up) const noexcept {
+    const __m512 v = _mm512_min_ps(_mm512_set1_ps(kBelowOne), _mm512_mul_ps(load16(x), inverse_));
     const __m512 sixteen = _mm512_set1_ps(16);  // 16 v + 16 rounds as (v + 1) * 16 does
     const __m512i bucket = _mm512_cvttps_epi32(_mm512_fmadd_ps(v, sixteen, sixteen));
     up = _mm512_cmp_ps_mask(v, _mm512_permutex2var_ps(low_, bucket, high_), _CMP_GT_OQ);
-    return _mm512_cvtepi32_epi8(bucket);
+    return bucket;
   }
 
   __m512 inverse_;
   __m512 low_ = _mm512_loadu_ps(kNf4Buckets.threshold), high_ = _mm512_loadu_ps(kNf4Buckets.threshold + 16);
+  __m512i lowest_bytes_ = _mm512_set_epi64(0, 0, 0, 0, 0x7c7874706c686460, 0x5c5854504c484440, 0x3c3834302c282420,
+                                           0x1c1814100c080400);
   __m256i first_ = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kNf4Buckets.first));
 };
 
@@ -106,22 +107,30 @@ class Decoder {
 /// The conversion to bf16 flushes subnormal products, and NaN and infinity are not worth a thought here.
 bool has_normal_products(float absmax) noexcept { return absmax == 0 || (absmax >= 2e-37f && absmax <= 3e38f); }
 
-template <class T>
-void dequantize_block(const WeightView& weight, std::int64_t block, T* values) noexcept {
-  const std::int64_t begin = block * weight.block_size, end = begin + weight.block_size;
-  const float absmax = nf4_absmax(weight, block);
-  if (!has_normal_products(absmax)) return nf4_dequantize_piece<Avx512>(weight, begin, end, values);
-  const Decoder decoder(absmax);
-  const auto* codes = static_cast<const std::uint8_t*>(weight.data);
-  for (std::int64_t i = begin; i < end; i += 32) decoder.run(codes + i / 2, values + i);
+/// Blocks [begin, end), of kRuns runs of 32; 0: of any number.
+template <int kRuns, class T>
+void dequantize_blocks(const WeightView& weight, std::int64_t begin, std::int64_t end, T* values) noexcept {
+  const std::int64_t size = kRuns > 0 ? kRuns * 32 : weight.block_size;
+  const auto* codes = static_cast<const std::uint8_t*>(weight.data) + begin * size / 2;
+  T* out = values + begin * size;
+  for (std::int64_t block = begin; block < end; ++block, codes += size / 2, out += size) {
+    const float absmax = nf4_absmax(weight, block);
+    if (!has_normal_products(absmax)) [[unlikely]] {
+      nf4_dequantize_piece<Avx512>(weight, block * size, (block + 1) * size, values);
+      continue;
+    }
+    const Decoder decoder(absmax);
+#pragma GCC unroll 4
+    for (std::int64_t i = 0; i < size; i += 32) decoder.run(codes + i / 2, out + i);
+  }
 }
 
 template <class T>
 Status dequantize(const WeightView& weight, T* values) noexcept {
   const std::int64_t grain = 16 * kNf4Piece / weight.block_size;
-  parallel_ranges(weight.numel() / weight.block_size, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t block = begin; block < end; ++block) dequantize_block(weight, block, values);
-  });
+  const auto blocks = weight.block_size == 64 ? dequantize_blocks<2, T> : dequantize_blocks<0, T>;
+  parallel_ranges(weight.numel() / weight.block_size, grain,
+                  [&](std::int64_t begin, std::int64_t end) { blocks(weight, begin, end, values); });
   return Status::ok;
 }
 
