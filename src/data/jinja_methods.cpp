@@ -11,7 +11,7 @@ namespace {
 const Text& own(const Call& call) { return call.self().text(); }
 
 template <std::string (*Change)(std::string_view)>
-Value change(Interpreter& in, const Call& call) { return make_derived(in.heap(), Change(own(call).bytes), own(call)); }
+Value change_own(Interpreter& in, const Call& call) { return make_derived(in.heap(), Change(own(call).bytes), own(call)); }
 
 template <Property Wanted>
 Value has(Interpreter&, const Call& call) { return Value(has_property(own(call).bytes, Wanted)); }
@@ -169,7 +169,7 @@ Value pad(Interpreter& in, const Call& call) {
 Value refuse(Interpreter&, const Call&) { raise_unsupported("this string method is not supported"); }
 
 constexpr Builtin kTextMethods[] = {
-    {"capitalize", change<capitalize>},
+    {"capitalize", change_own<capitalize>},
     {"casefold", refuse, 0, {}, true},
     {"center", pad<Pad::center>, 1, {"width", "fillchar"}, false, true},
     {"count", count_text, 1, {"sub", "start", "end"}, false, true},
@@ -194,7 +194,7 @@ constexpr Builtin kTextMethods[] = {
     {"isupper", has<Property::upper>},
     {"join", join_text, 1, {"iterable"}, false, true},
     {"ljust", pad<Pad::left>, 1, {"width", "fillchar"}, false, true},
-    {"lower", change<lower>},
+    {"lower", change_own<lower>},
     {"lstrip", strip_text<true, false>, 0, {"chars"}, false, true},
     {"partition", partition<false>, 1, {"sep"}, false, true},
     {"removeprefix", remove_affix<false>, 1, {"prefix"}, false, true},
@@ -210,10 +210,10 @@ constexpr Builtin kTextMethods[] = {
     {"splitlines", lines, 0, {"keepends"}},
     {"startswith", matches<false>, 1, {"prefix", "start", "end"}, false, true},
     {"strip", strip_text<true, true>, 0, {"chars"}, false, true},
-    {"swapcase", change<swap_case>},
-    {"title", change<title>},
+    {"swapcase", change_own<swap_case>},
+    {"title", change_own<title>},
     {"translate", refuse, 0, {}, true},
-    {"upper", change<upper>},
+    {"upper", change_own<upper>},
     {"zfill", pad<Pad::zeros>, 1, {"width"}, false, true},
 };
 

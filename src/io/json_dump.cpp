@@ -10,9 +10,9 @@ namespace ftlib::inline FTLIB_ABI {
 namespace {
 
 void append_unit(unsigned unit, std::string& out) {
-  constexpr char kDigits[] = "0123456789abcdef";
+  constexpr char kHexDigits[] = "0123456789abcdef";
   out += "\\u";
-  for (int shift = 12; shift >= 0; shift -= 4) out += kDigits[(unit >> shift) & 15];
+  for (int shift = 12; shift >= 0; shift -= 4) out += kHexDigits[(unit >> shift) & 15];
 }
 
 void append_escaped_ascii(char letter, std::string& out) {

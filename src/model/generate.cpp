@@ -202,6 +202,40 @@ std::int32_t argmax(std::span<const float> logits) {
   return static_cast<std::int32_t>(std::ranges::find(logits, *std::ranges::max_element(most)) - logits.begin());
 }
 
+/// The index whose share of the sum holds `point` in [0, 1).
+std::int32_t draw(std::span<const double> weights, double point) {
+  double left = point * std::accumulate(weights.begin(), weights.end(), 0.0);
+  std::size_t i = 0;
+  while (i + 1 < weights.size() && (left -= weights[i]) >= 0) ++i;
+  return static_cast<std::int32_t>(i);
+}
+
+/// What top_k and then top_p leave, likeliest first. Sorts as much as it needs: a nucleus is a small part of the vocabulary.
+std::vector<std::int32_t> likeliest(const std::vector<double>& weights, const GenerateOptions& options) {
+  std::vector<std::int32_t> order(weights.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto weight = [&](std::int32_t i) { return weights[static_cast<std::size_t>(i)]; };
+  const auto likelier = [&](std::int32_t a, std::int32_t b) {
+    return weight(a) > weight(b) || (weight(a) == weight(b) && a < b);
+  };
+  const auto most = options.top_k > 0 ? std::min(order.size(), static_cast<std::size_t>(options.top_k)) : order.size();
+  std::size_t sorted = options.top_k > 0 ? most : std::min<std::size_t>(most, 64);
+  const auto sort = [&] { std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(sorted), order.end(), likelier); };
+  sort();
+  double total = 0, kept = 0;
+  if (options.top_k > 0)
+    for (std::size_t i = 0; i < most; ++i) total += weight(order[i]);
+  else
+    total = std::accumulate(weights.begin(), weights.end(), 0.0);
+  std::size_t count = 0;
+  for (; count < most && (count == 0 || kept < options.top_p * total); ++count) {
+    if (count == sorted) sorted = std::min(most, sorted * 8), sort();
+    kept += weight(order[count]);
+  }
+  order.resize(count);
+  return order;
+}
+
 }  // namespace
 
 std::int32_t sample_token(std::span<const float> logits, const GenerateOptions& options, std::uint64_t prompt,
@@ -209,28 +243,16 @@ std::int32_t sample_token(std::span<const float> logits, const GenerateOptions& 
   const std::int32_t best = argmax(logits);
   FT_CHECK(best >= 0, non_finite, "[generate] the logits are not finite; the model or the adapter is damaged");
   if (options.temperature == 0) return best;
-  std::vector<std::int32_t> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto likelier = [&](std::int32_t a, std::int32_t b) {
-    const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
-    return x > y || (x == y && a < b);
-  };
-  const auto keep = options.top_k > 0 ? std::min(order.size(), static_cast<std::size_t>(options.top_k)) : order.size();
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(keep), order.end(), likelier);
-  std::vector<double> weight(keep);
-  double total = 0;
-  for (std::size_t i = 0; i < keep; ++i) {
-    const double logit = logits[static_cast<std::size_t>(order[i])], top = logits[static_cast<std::size_t>(best)];
-    total += weight[i] = std::exp((logit - top) / options.temperature);
-  }
-  double kept = 0;
-  std::size_t count = 0;
-  while (count < keep && (count == 0 || kept < options.top_p * total)) kept += weight[count++];
+  const double top = logits[static_cast<std::size_t>(best)];
   Random random(options.seed, (prompt << 32) | position);
-  double left = kept * (static_cast<double>(random.next_u64() >> 11) * 0x1p-53);
-  for (std::size_t i = 0; i < count; ++i)
-    if ((left -= weight[i]) < 0) return order[i];
-  return order[count - 1];
+  const double point = static_cast<double>(random.next_u64() >> 11) * 0x1p-53;
+  std::vector<double> weights(logits.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = std::exp((logits[i] - top) / options.temperature);
+  if (options.top_k == 0 && options.top_p == 1) return draw(weights, point);
+  const std::vector<std::int32_t> order = likeliest(weights, options);
+  std::vector<double> kept;
+  for (const std::int32_t i : order) kept.push_back(weights[static_cast<std::size_t>(i)]);
+  return order[static_cast<std::size_t>(draw(kept, point))];
 }
 
 std::vector<Generated> generate(const CausalLM& model, const LoraAdapter* adapter,
