@@ -123,11 +123,17 @@ class Run {
 
   /// What a killed run, or a disk that refused even to remove, left half-written.
   void remove_temporaries() {
-    for (const auto& entry : fs::directory_iterator(options_.out)) {
-      const std::string name = entry.path().filename().string();
-      if (name.find(".tmp-") != std::string::npos && (entry.is_regular_file() || name.starts_with("checkpoints.")))
-        remove_tree(entry.path().string());
-    }
+    const auto remove = [](const std::string& folder, const auto& is_ours) {
+      std::error_code absent;
+      for (const auto& entry : fs::directory_iterator(folder, absent)) {
+        const std::string name = entry.path().filename().string();
+        if (name.find(".tmp-") != std::string::npos && is_ours(entry, name)) remove_tree(entry.path().string());
+      }
+    };
+    remove(options_.out, [](const fs::directory_entry& entry, const std::string& name) {
+      return entry.is_regular_file() || name.starts_with("checkpoints.");
+    });
+    remove(checkpoints(), [](const fs::directory_entry&, const std::string& name) { return name.starts_with("step-"); });
   }
 
   Json record() const {
@@ -290,13 +296,13 @@ class Run {
     } catch (const StopAsked&) {
       return;
     }
-    validated_step_ = trainer_.step_count();
     Json event = Json::object();
     event["step"] = trainer_.step_count();
     event["loss"] = report.loss;
     event["perplexity"] = report.perplexity();
     event["supervised_tokens"] = report.supervised_tokens;
-    emit("eval", std::move(event));
+    emit("eval", std::move(event));  // where the disk refuses it, the validation is still due
+    validated_step_ = trainer_.step_count();
     if (!(report.loss < best_loss_)) {
       ++worse_;
       return;
