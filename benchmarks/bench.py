@@ -19,6 +19,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+OUT = ROOT / "build" / "bench"
 GIB = 1 << 30
 REFERENCE_PEAK = 890  # GFLOP/s in bf16 of the two cores for which the rates below were asked
 
@@ -30,7 +31,8 @@ class Experiment:
         self.name, self.command, self.env, self.rounds = name, [str(part) for part in command], env or {}, []
 
     def run(self):
-        done = subprocess.run(self.command, capture_output=True, text=True, env={**os.environ, **self.env})
+        OUT.mkdir(parents=True, exist_ok=True)  # where --profile leaves its trace
+        done = subprocess.run(self.command, capture_output=True, text=True, env={**os.environ, **self.env}, cwd=OUT)
         if done.returncode != 0:
             sys.exit(f"bench: {' '.join(self.command)}\n{done.stderr}")
         self.rounds.append([json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")])
@@ -250,8 +252,8 @@ def run_rounds(experiments, rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("model", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", type=pathlib.Path)
     parser.add_argument("--gate", action="store_true")
@@ -276,10 +278,8 @@ def main():
         results["peers"] = list(peer_rows(found))
         print_table([("peer", "ftlib", "peer", None),
                      *((row["what"], row["ftlib"], f"{row['peer']}  ({row['ratio']:.2f} times)", None) for row in results["peers"])])
-    out = ROOT / "build" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    print(f"everything measured: {out / 'results.json'}")
+    (OUT / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(f"everything measured: {OUT / 'results.json'}")
     baseline = ROOT / "benchmarks" / "baseline.json"
     if options.write_baseline:
         return write_baseline(found, baseline)

@@ -131,14 +131,12 @@ def page(machine, measured, results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("model", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default=",".join(sweep.name for sweep in SWEEPS))
     options = parser.parse_args()
-    out = ROOT / "build" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    kept = out / "report.json"
+    kept = bench.OUT / "report.json"
     measured = json.loads(kept.read_text()) if kept.exists() else {"sweeps": {}}
     peak = bench.Experiment("peak", [options.build / "ftlib", "bench", "peak", "--json"])
     peak.run()
@@ -147,7 +145,7 @@ def main():
         if sweep.name in options.only.split(","):
             measured["sweeps"][sweep.name] = measure(sweep, options.build, options.model, options.rounds)
             kept.write_text(json.dumps(measured, indent=1) + "\n")
-    results = out / "results.json"
+    results = bench.OUT / "results.json"
     page(bench.machine(), measured, json.loads(results.read_text()) if results.exists() else None)
     print(f"written: {DOCS / 'performance.md'}")
     return 0

@@ -133,14 +133,32 @@ struct DotSink {
   }
 };
 
+/// Calls for the lines of stored rows piece by piece. Sixteen rows are read side by side, in steps too short for the
+/// processor to see where they lead, so that each line would be waited for.
+template <class Reader>
+struct Ahead {
+  const Reader& reader;
+  std::int64_t at, end;
+  INLINE void call_for(std::int64_t lines) {
+    for (; lines > 0 && at < end; --lines, at += Reader::kLine) reader.prefetch(at);
+  }
+};
+
 template <class Dot, int kPack, int kRows, class Reader>
 void dot_rows(const DotJob& job, const Reader& reader) {
   AffineRows affine;
+  const std::int64_t square = 16 * reader.row_step;
+  const std::int64_t beyond = job.lane + 2 * job.lanes, rows = job.source->view.out();
+  const std::int64_t last = reader.offset(beyond < rows ? beyond : rows, 0);  // into the next chunk of the stretch
+  const std::int64_t lines = square / Reader::kLine / (job.depth / 32 + 1) + 1;  // of the next rows in each step
+  Ahead<Reader> ahead{reader, reader.offset(job.lane, 0), last};
+  ahead.call_for(square / Reader::kLine);
   for (std::int64_t lane = 0; lane < job.lanes; lane += 16) {
     DotSink<Dot, kRows> sink{static_cast<const char*>(job.a), job.a_row, {}};
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) sink.sum[r] = _mm512_loadu_ps(job.sums + r * job.width + lane);
     for (std::int64_t d = 0; d < job.depth; d += 32, sink.a += 128 / kPack) {
+      ahead.call_for(lines);
       const std::int64_t offset = reader.offset(job.lane + lane, d);
       if (job.lanes - lane >= 16 && job.depth - d >= 32) {
         reader.affine_rows(offset, affine, d == 0);

@@ -28,6 +28,7 @@ void fill_along(const PanelJob& job, const Reader& reader) {
       const std::int64_t offset = reader.offset(job.lane + lane, job.depth + d);
       PanelSink panel{static_cast<std::int32_t*>(job.panel) + d / kPack * job.width + lane, job.width};
       if (rows >= 16 && count >= 32) {
+        for (std::int64_t i = 16; i < 32; ++i) reader.prefetch(offset + i * reader.row_step);  // of the next square of lanes
         reader.affine_rows(offset, affine, d == 0);
         read_square<kPack>(reader, offset, affine, panel);
       } else {

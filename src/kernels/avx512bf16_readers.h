@@ -23,7 +23,8 @@ INLINE __mmask32 first32(std::int64_t n) { return n >= 32 ? ~__mmask32{0} : n <=
 INLINE __m512 widen(__m256i bf16s) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16s), 16)); }
 INLINE __m128i load_16(const void* bytes) { return _mm_loadu_si128(static_cast<const __m128i*>(bytes)); }
 
-// Readers. offset(row, column) finds a run of 32 values, row_step leads to the same columns of the next row. affine(offset)
+// Readers. offset(row, column) finds a run of 32 values, row_step leads to the same columns of the next row, kLine to the next
+// line of the cache. affine(offset)
 // is the scale and minimum of a run, affine_rows those of 16 rows at once; the dense formats have none.
 // bf16<kWhole>(offset, count, a) reads the run rounded, f32<kWhole, kHalf> its first or second 16 values as they are. Without
 // kWhole the values beyond `count` are not touched and read as zero; block formats only have whole runs.
@@ -46,6 +47,7 @@ struct Rounding {
 
 template <int kSize>
 struct DenseRows {
+  static constexpr std::int64_t kLine = 64;
   const char* data;
   std::int64_t row_step;
   explicit DenseRows(const GemmOperand& o) : data(static_cast<const char*>(o.view.data)), row_step(o.stride * kSize) {}
@@ -103,6 +105,7 @@ struct Nibbles {
 
 /// Offsets are elements of the flattened matrix; every run lies in one block. Even elements are high nibbles.
 struct Nf4Rows {
+  static constexpr std::int64_t kLine = 128;
   const std::uint8_t* codes;
   const WeightView& view;
   std::int64_t row_step;
@@ -151,6 +154,7 @@ struct Nf4Rows {
 /// Rows of GGUF blocks of 32 values in `kBytes` bytes: f16 scale, in q4_1 (20 bytes) f16 minimum, codes.
 template <int kBytes>
 struct BlockRows {
+  static constexpr std::int64_t kLine = 64;
   const std::uint8_t* data;
   std::int64_t row_step;
   explicit BlockRows(const GemmOperand& o)

@@ -105,6 +105,14 @@ struct GemmPlan {
   bool sums_wait() const noexcept { return dots || (!sliced() && problem.depth > depth_block); }
   std::int64_t chunks() const noexcept { return row_chunks * column_chunks * slices; }
   std::int64_t blocks() const noexcept { return row_chunks * column_chunks; }
+  /// The block of the result that a chunk is part of. A dot product reads the weight faster than memory brings it unless it
+  /// is called for in time: threads that claim chunks in turn go along the weight, each on a stretch of its own.
+  std::int64_t block(std::int64_t chunk) const noexcept {
+    if (!dots) return chunk / slices;
+    const std::int64_t stretches = std::min<std::int64_t>(threads(), column_chunks);
+    const std::int64_t stretch = chunk % stretches, more = column_chunks % stretches;
+    return stretch * (column_chunks / stretches) + std::min(stretch, more) + chunk / stretches;
+  }
   /// Floats of the sums of one slice of one block of the result.
   std::int64_t block_floats() const noexcept { return row_block * panels * width; }
 };
@@ -157,7 +165,7 @@ struct GemmSlices {
 class GemmChunk {
  public:
   GemmChunk(const GemmPlan& plan, const GemmMemory& memory, const GemmSlices& slices, std::int64_t chunk) noexcept
-      : plan_(plan), problem_(plan.problem), memory_(memory), slices_(slices), block_(chunk / plan.slices),
+      : plan_(plan), problem_(plan.problem), memory_(memory), slices_(slices), block_(plan.block(chunk)),
         slice_(chunk % plan.slices), row_(block_ % plan.row_chunks * plan.row_block),
         rows_(std::min(plan.row_block, problem_.rows - row_)),
         column_(block_ / plan.row_chunks * plan.panels * plan.width),
