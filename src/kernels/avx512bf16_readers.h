@@ -239,6 +239,34 @@ struct Q8Rows : BlockRows<34>, Rounding<Q8Rows> {
     const __m512i codes = _mm512_cvtepi8_epi32(load_16(data + offset + 2 + kHalf * 16));
     return _mm512_mul_ps(_mm512_cvtepi32_ps(codes), _mm512_set1_ps(affine.scale));
   }
+
+  /// A code in the top byte of its word is 2^24 times too large, which the scale takes back: both exact.
+  INLINE __m512 decode(__m512i codes, __m512 scale) const {
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(codes), _mm512_mul_ps(scale, _mm512_set1_ps(0x1p-24f)));
+  }
+  template <int kFirst>
+  INLINE __m512 decode_pairs(__m512i codes, __m512 affine) const {
+    const __m512i order = _mm512_slli_epi32(
+        _mm512_add_epi32(_mm512_set_epi32(29, 28, 25, 24, 21, 20, 17, 16, 13, 12, 9, 8, 5, 4, 1, 0), _mm512_set1_epi32(kFirst)),
+        24);
+    return decode(_mm512_maskz_permutexvar_epi8(0x8888888888888888, order, codes), _mm512_moveldup_ps(affine));
+  }
+  /// As of Q4Rows, with four whole bytes.
+  template <int kPack, class Sink>
+  INLINE void emit(__m512i codes, __m512 low_rows, __m512 high_rows, int step, Sink& sink) const {
+    if constexpr (kPack == 2) {
+      sink(step, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<32>(codes, high_rows), decode_pairs<0>(codes, low_rows)));
+      sink(step + 1, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<34>(codes, high_rows), decode_pairs<2>(codes, low_rows)));
+    } else {
+      const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+      const __m512 scale = _mm512_permutex2var_ps(low_rows, even, high_rows);
+      const __m512i top = _mm512_set1_epi32(static_cast<int>(0xff000000));
+#pragma GCC unroll 4
+      for (unsigned i = 0; i < 4; ++i)
+        sink(step + static_cast<int>(i),
+             _mm512_castps_si512(decode(_mm512_and_si512(_mm512_slli_epi32(codes, 24 - 8 * i), top), scale)));
+    }
+  }
 };
 
 /// 16 registers of 16 words: word j of register i becomes word i of register j.
@@ -294,29 +322,46 @@ INLINE void read_square(const Reader& reader, std::int64_t offset, const AffineR
   if (kPack == kF32) read_half_square<kPack, 1>(reader, offset, affine, sink);
 }
 
-/// Nibbles of 16 rows: transposed while they are four bits wide, an eighth of the words.
-template <int kPack, int kBytes, class Sink>
-INLINE void read_square(const Q4Rows<kBytes>& reader, std::int64_t offset, const AffineRows& affine, Sink& sink) {
-  const std::uint8_t* codes = reader.data + offset + kBytes - 16;
-  __m512i z[4], u[4];
+/// 16 bytes of each of 16 rows: word n of u[w] becomes bytes 4 * w to 4 * w + 3 of row n.
+INLINE void transpose_bytes(const std::uint8_t* rows, std::int64_t row_step, __m512i (&u)[4]) {
+  __m512i z[4];
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i, codes += reader.row_step) {  // rows i, 4 + i, 8 + i, 12 + i
-    z[i] = _mm512_castsi128_si512(load_16(codes));
+  for (int i = 0; i < 4; ++i, rows += row_step) {  // rows i, 4 + i, 8 + i, 12 + i
+    z[i] = _mm512_castsi128_si512(load_16(rows));
 #pragma GCC unroll 3
     for (int lane = 1; lane < 4; ++lane)
-      z[i] = _mm512_mask_broadcast_i32x4(z[i], static_cast<__mmask16>(15 << 4 * lane), load_16(codes + 4 * lane * reader.row_step));
+      z[i] = _mm512_mask_broadcast_i32x4(z[i], static_cast<__mmask16>(15 << 4 * lane), load_16(rows + 4 * lane * row_step));
   }
   const __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
   const __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
   u[0] = _mm512_unpacklo_epi64(a, c), u[1] = _mm512_unpackhi_epi64(a, c);
   u[2] = _mm512_unpacklo_epi64(b, d), u[3] = _mm512_unpackhi_epi64(b, d);
+}
+
+/// Codes are transposed before they become wide: the nibbles of a whole square at once, of its bytes one half at a time.
+template <int kPack, int kBytes, class Sink>
+INLINE void read_square(const Q4Rows<kBytes>& reader, std::int64_t offset, const AffineRows& affine, Sink& sink) {
+  __m512i u[4];
+  transpose_bytes(reader.data + offset + kBytes - 16, reader.row_step, u);
   const __m512 low_rows = _mm512_loadu_ps(&affine[0].scale), high_rows = _mm512_loadu_ps(&affine[8].scale);
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half)
 #pragma GCC unroll 4
-    for (int word = 0; word < 4; ++word)  // word n of u: code bytes 4 * word to 4 * word + 3 of row n
+    for (int word = 0; word < 4; ++word)
       reader.template emit<kPack>(half ? _mm512_srli_epi16(u[word], 4) : u[word], low_rows, high_rows,
                                   (half * 16 + word * 4) / kPack, sink);
+}
+template <int kPack, class Sink>
+INLINE void read_square(const Q8Rows& reader, std::int64_t offset, const AffineRows& affine, Sink& sink) {
+  const __m512 low_rows = _mm512_loadu_ps(&affine[0].scale), high_rows = _mm512_loadu_ps(&affine[8].scale);
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+    __m512i u[4];
+    transpose_bytes(reader.data + offset + 2 + half * 16, reader.row_step, u);
+#pragma GCC unroll 4
+    for (int word = 0; word < 4; ++word)
+      reader.template emit<kPack>(u[word], low_rows, high_rows, (half * 16 + word * 4) / kPack, sink);
+  }
 }
 
 /// The same at the edges: fewer rows, fewer values.
