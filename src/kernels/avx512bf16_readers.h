@@ -178,6 +178,15 @@ struct BlockRows {
   }
 };
 
+/// Four depths of 16 rows as two words of bf16 pairs; the reader decodes two depths of eight rows at a time.
+template <class Reader, class Sink>
+INLINE void emit_pairs(const Reader& reader, __m512i codes, __m512 low_rows, __m512 high_rows, int step, Sink& sink) {
+  sink(step, (__m512i)_mm512_cvtne2ps_pbh(reader.template decode_pairs<32>(codes, high_rows),
+                                          reader.template decode_pairs<0>(codes, low_rows)));
+  sink(step + 1, (__m512i)_mm512_cvtne2ps_pbh(reader.template decode_pairs<34>(codes, high_rows),
+                                              reader.template decode_pairs<2>(codes, low_rows)));
+}
+
 /// q4_0 in 18 bytes, q4_1 in 20: element i in the low half of code byte i, element i + 16 in the high half.
 template <int kBytes>
 struct Q4Rows : BlockRows<kBytes> {
@@ -218,8 +227,7 @@ struct Q4Rows : BlockRows<kBytes> {
   template <int kPack, class Sink>
   INLINE void emit(__m512i codes, __m512 low_rows, __m512 high_rows, int step, Sink& sink) const {
     if constexpr (kPack == 2) {
-      sink(step, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<32>(codes, high_rows), decode_pairs<0>(codes, low_rows)));
-      sink(step + 1, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<34>(codes, high_rows), decode_pairs<2>(codes, low_rows)));
+      emit_pairs(*this, codes, low_rows, high_rows, step, sink);
     } else {
       const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
       const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
@@ -255,8 +263,7 @@ struct Q8Rows : BlockRows<34>, Rounding<Q8Rows> {
   template <int kPack, class Sink>
   INLINE void emit(__m512i codes, __m512 low_rows, __m512 high_rows, int step, Sink& sink) const {
     if constexpr (kPack == 2) {
-      sink(step, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<32>(codes, high_rows), decode_pairs<0>(codes, low_rows)));
-      sink(step + 1, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<34>(codes, high_rows), decode_pairs<2>(codes, low_rows)));
+      emit_pairs(*this, codes, low_rows, high_rows, step, sink);
     } else {
       const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
       const __m512 scale = _mm512_permutex2var_ps(low_rows, even, high_rows);

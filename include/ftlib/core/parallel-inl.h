@@ -130,33 +130,22 @@ class Pool {
     }
   }
 
-  /// A worker that spins for news takes the mutex as soon as they come, so they come when it is free. Whoever was about to
-  /// sleep meanwhile has done so, or seen them, once the mutex was free again.
   void publish(Region& region, int wanted) {
     {
-      const auto lock = lock_soon();
+      const std::lock_guard lock(mutex_);
       owner_.store(getpid(), std::memory_order_relaxed);
       add_workers(wanted);
       region.following = regions_;
       regions_ = &region;
+      version_.fetch_add(1, std::memory_order_release);
     }
-    version_.fetch_add(1, std::memory_order_seq_cst);
-    if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
-    lock_soon().unlock();
-    wake_.notify_all();
-  }
-
-  /// Sections under the mutex are short, and a thread that the system puts to sleep for one comes back late.
-  std::unique_lock<std::mutex> lock_soon() {
-    for (int spins = 0; spins < 1024; ++spins, relax())
-      if (mutex_.try_lock()) return {mutex_, std::adopt_lock};
-    return std::unique_lock(mutex_);
+    if (sleepers_.load(std::memory_order_seq_cst) > 0) wake_.notify_all();
   }
 
   /// Unlinks the region, then waits until the workers that joined it have left. Parks where one of them lost its CPU:
   /// a caller that goes on spinning takes the time that this worker needs.
   void retire(Region& region) {
-    std::unique_lock lock = lock_soon();
+    std::unique_lock lock(mutex_);
     for (Region** link = &regions_; *link; link = &(*link)->following)
       if (*link == &region) {
         *link = region.following;
@@ -186,12 +175,12 @@ class Pool {
     std::uint64_t seen = 0;
     for (;;) {
       seen = wait_for_news(seen);
-      std::unique_lock lock = lock_soon();
+      std::unique_lock lock(mutex_);
       if (stop_) return;
       while (Region* region = join_one()) {
         lock.unlock();
         region->work();
-        lock = lock_soon();
+        lock.lock();
         if (region->workers.fetch_sub(1, std::memory_order_release) == 1) left_.notify_all();
       }
     }
@@ -213,7 +202,7 @@ class Pool {
       return version_.load(std::memory_order_acquire);
     std::unique_lock lock(mutex_);
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    wake_.wait(lock, [&] { return stop_ || version_.load(std::memory_order_seq_cst) != seen; });
+    wake_.wait(lock, [&] { return stop_ || version_.load(std::memory_order_acquire) != seen; });
     sleepers_.fetch_sub(1, std::memory_order_seq_cst);
     return version_.load(std::memory_order_acquire);
   }

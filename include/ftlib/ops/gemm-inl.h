@@ -29,6 +29,7 @@ struct GemmPlan {
   const GemmProblem& problem;
   bool packs_a = false, packs_u = false;
   bool dots = false;  ///< a few rows: no panels
+  std::int64_t stretches = 1;  ///< of dots; fixed here, since another thread may call set_threads
   std::int64_t width = 0, panels = 0;  ///< lanes a panel, panels a chunk
   std::int64_t row_block = 0, depth_block = 0;
   std::int64_t row_chunks = 0, column_chunks = 0;
@@ -44,6 +45,7 @@ struct GemmPlan {
     column_chunks = ceil_div(p.columns, panels * width);
     cut_rows();
     cut_depth();
+    stretches = std::min<std::int64_t>(threads(), column_chunks);
   }
 
   /// Full panels of b are rows of b as it lies: few rows of a do not pay for a copy.
@@ -109,7 +111,6 @@ struct GemmPlan {
   /// is called for in time: threads that claim chunks in turn go along the weight, each on a stretch of its own.
   std::int64_t block(std::int64_t chunk) const noexcept {
     if (!dots) return chunk / slices;
-    const std::int64_t stretches = std::min<std::int64_t>(threads(), column_chunks);
     const std::int64_t stretch = chunk % stretches, more = column_chunks % stretches;
     return stretch * (column_chunks / stretches) + std::min(stretch, more) + chunk / stretches;
   }

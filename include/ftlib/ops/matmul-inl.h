@@ -5,6 +5,7 @@
 #include "ftlib/ops/matmul.h"
 
 namespace ftlib::inline FTLIB_ABI {
+
 inline OpWork op_work(const MatmulArgs& a) noexcept {
   const std::int64_t depth = a.transpose_a ? a.a.shape[0] : a.a.shape[1];
   return {2 * static_cast<double>(a.c.numel()) * static_cast<double>(depth),
