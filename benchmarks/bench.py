@@ -73,8 +73,7 @@ def experiments(build, model):
         step("step f32", "--base", "f32", "--compute", "f32", "--tokens", "1024"),
         step("step avx2", "--compute", "f32", "--tokens", "1024", env={"FTLIB_FORCE_BACKEND": "avx2"}),
         step("step memory", "--memory", "700MiB"),
-        bench("prompt", "generate", "--model", model, "--length", "512", "--max-tokens", "2"),
-        bench("generate", "generate", "--model", model, "--length", "8", "--max-tokens", "128"),  # llama-bench's: no context
+        bench("generate", "generate", "--model", model, "--length", "512", "--max-tokens", "128"),
         bench("batch", "generate", "--model", model, "--length", "64", "--max-tokens", "64", "--prompts", "32"),
         bench("tokenize", "tokenize", "--model", model),
         bench("load native", "load", "--model", model),
@@ -134,9 +133,9 @@ def other_rows(e):
         quantize = e["nf4"].median("BM_nf4_quantize/avx512bf16/f32") / 1e9
         yield ("NF4 dequantise / quantise in L2, one core", f"{dequantize:.1f} / {quantize:.1f} Gelem/s", ">= 50 / >= 6",
                dequantize >= 50 and quantize >= 6)
-    prompt, new = e["prompt"].median("prompt_tokens_per_s"), e["generate"].median("new_tokens_per_s")
+    prompt, new = (e["generate"].median(key) for key in ("prompt_tokens_per_s", "new_tokens_per_s"))
     yield "prompt of 512, Q4_1", f"{prompt:,.0f} tok/s", ">= 2,200 *", prompt >= 2200
-    yield "generation of 128, Q4_1", f"{new:,.0f} tok/s", ">= 250 *", new >= 250
+    yield "generation of 128 after that prompt", f"{new:,.0f} tok/s", ">= 250 *", new >= 250
     batch = e["batch"].median("new_tokens_per_s")
     yield "generation of 32 sequences at once", f"{batch:,.0f} tok/s", ">= 1,500 *", batch >= 1500
     rate = e["tokenize"].median("mb_per_s")
@@ -152,8 +151,8 @@ PEERS = [  # name, experiment of ours, what peers.py has to do, keys to compare
     ("PEFT with torch.compile, bf16", "step bf16", ["step", "--base", "bf16", "--compile"], "tokens_per_s"),
     ("PEFT with bitsandbytes, NF4", "step nf4", ["step", "--base", "nf4"], "tokens_per_s"),
     ("PEFT eager, f32", "step f32", ["step", "--base", "f32"], "tokens_per_s"),
-    ("llama.cpp, prompt of 512", "prompt", ["generate"], "prompt_tokens_per_s"),
-    ("llama.cpp, generation of 128", "generate", ["generate"], "new_tokens_per_s"),
+    ("llama.cpp, prompt of 512", "generate", ["generate"], "prompt_tokens_per_s"),
+    ("llama.cpp, generation of 128 (the peer: without a prompt)", "generate", ["generate"], "new_tokens_per_s"),
     ("tokenizers, one core", "tokenize", ["tokenize"], "mb_per_s"),
     ("transformers, load the GGUF", "load native", ["load"], "seconds"),
 ]
@@ -190,7 +189,7 @@ def fractions(e):
             rows = range(len(gemm.rounds[0]))
             for key in ("forward_peak_fraction", "backward_peak_fraction"):
                 values[f"{name} {key}"] = min(gemm.median(key, i) for i in rows)
-    for name, key in (("prompt", "prompt_tokens_per_s"), ("generate", "new_tokens_per_s"), ("batch", "new_tokens_per_s")):
+    for name, key in (("generate", "prompt_tokens_per_s"), ("generate", "new_tokens_per_s"), ("batch", "new_tokens_per_s")):
         values[f"{name} {key}"] = e[name].median(key) / peak
     return values
 

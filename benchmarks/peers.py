@@ -71,20 +71,8 @@ def step(options):
     return {"tokens_per_s": tokens.numel() / statistics.median(seconds), "peak_rss_bytes": peak_rss()}
 
 
-def llama_bench() -> pathlib.Path:
-    """Built once, beside what `check_llama_cpp.py` builds."""
-    folder = common.cache() / "llama-build"
-    binary = folder / "bin" / "llama-bench"
-    if not binary.exists():
-        options = ["-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-GNinja",
-                   "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_SERVER=OFF"]
-        subprocess.run(["cmake", "-S", common.llama_cpp(), "-B", folder, *options], check=True, capture_output=True)
-        subprocess.run(["cmake", "--build", folder, "--target", "llama-bench"], check=True, capture_output=True)
-    return binary
-
-
 def generate(options):
-    command = [llama_bench(), "-m", options.model, "-p", "512", "-n", "128", "-t", str(os.cpu_count()), "-ngl", "0",
+    command = [common.llama_cpp_program("llama-bench"), "-m", options.model, "-p", "512", "-n", "128", "-t", str(os.cpu_count()), "-ngl", "0",
                "-r", str(options.repeats), "-o", "json"]
     rows = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     rate = {("prompt" if row["n_gen"] == 0 else "new"): row["avg_ts"] for row in rows}

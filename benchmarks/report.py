@@ -111,7 +111,8 @@ def page(machine, measured, results):
              "Written by `./run bench --report`. Every speed is a fraction of what the same process makes of multiply-adds that "
              "never leave the registers, so that tables of different machines can be compared.", "",
              f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['memory_gib']} GiB; {peak['isa']} at {peak['gflops']:,.0f} GFLOP/s in "
-             f"{peak['compute']}; {peak['compiler']}; commit {measured['commit'][:12]}; {measured['date']}.", ""]
+             f"{peak['compute']}; {peak['compiler']}; commit {measured['commit'][:12]}; {measured['date']}. "
+             f"Rounds of each sweep: {measured['rounds']}.", ""]
     if results:
         lines += ["## What is asked, and what this machine reaches", "", "| what | measured | asked | reached |", "|---|---|---|---|"]
         lines += [f"| {r['what']} | {r['measured']} | {r['asked']} | {'yes' if r['reached'] else 'no'} |" for r in results["table"]]
@@ -140,7 +141,8 @@ def main():
     measured = json.loads(kept.read_text()) if kept.exists() else {"sweeps": {}}
     peak = bench.Experiment("peak", [options.build / "ftlib", "bench", "peak", "--json"])
     peak.run()
-    measured.update(peak=peak.rounds[0][-1], commit=bench.commit(), date=datetime.date.today().isoformat())
+    measured.update(peak=peak.rounds[0][-1], commit=bench.commit(), date=datetime.date.today().isoformat(),
+                    rounds=options.rounds)
     for sweep in SWEEPS:
         if sweep.name in options.only.split(","):
             measured["sweeps"][sweep.name] = measure(sweep, options.build, options.model, options.rounds)

@@ -19,17 +19,6 @@ import common
 from smollm2 import CHATS
 
 
-def build() -> pathlib.Path:
-    folder = common.cache() / "llama-build"
-    binary = folder / "bin" / "llama-perplexity"
-    if not binary.exists():
-        options = ["-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-GNinja",
-                   "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_SERVER=OFF"]
-        subprocess.run(["cmake", "-S", common.llama_cpp(), "-B", folder, *options], check=True, capture_output=True)
-        subprocess.run(["cmake", "--build", folder, "--target", "llama-perplexity"], check=True, capture_output=True)
-    return binary
-
-
 def base_config(model: pathlib.Path, folder: pathlib.Path) -> None:
     """What the converter asks of a Hugging Face base: its config.json."""
     config = common.load_gguf(model).config.to_dict()
@@ -49,7 +38,7 @@ def main() -> int:
     parser.add_argument("adapter", type=pathlib.Path)
     parser.add_argument("--binary", type=pathlib.Path)
     options = parser.parse_args()
-    binary = options.binary or build()
+    binary = options.binary or common.llama_cpp_program("llama-perplexity")
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work)
         base_config(options.model, folder)

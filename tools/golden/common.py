@@ -91,6 +91,18 @@ def llama_cpp() -> pathlib.Path:
     return folder / "vendor" / "llama.cpp"
 
 
+def llama_cpp_program(name: str) -> pathlib.Path:
+    """One of llama.cpp's programs, built once below the cache (some minutes)."""
+    folder = cache() / "llama-build"
+    binary = folder / "bin" / name
+    if not binary.exists():
+        options = ["-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-GNinja",
+                   "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_SERVER=OFF"]
+        subprocess.run(["cmake", "-S", llama_cpp(), "-B", folder, *options], check=True, capture_output=True)
+        subprocess.run(["cmake", "--build", folder, "--target", name], check=True, capture_output=True)
+    return binary
+
+
 def convert_lora(base: pathlib.Path, adapter: pathlib.Path, out: pathlib.Path) -> None:
     """llama.cpp's own converter: a PEFT folder, its base's config.json, a GGUF file."""
     subprocess.run([sys.executable, llama_cpp() / "convert_lora_to_gguf.py", "--base", base, "--outfile", out, adapter],
