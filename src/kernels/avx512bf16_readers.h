@@ -93,6 +93,21 @@ struct Bf16Rows : DenseRows<2> {
   }
 };
 
+/// 16 bytes of four rows, a lane each.
+INLINE __m512i load_four_rows(const std::uint8_t* rows, std::int64_t row_step) {
+  __m512i lanes = _mm512_castsi128_si512(load_16(rows));
+#pragma GCC unroll 3
+  for (int i = 1; i < 4; ++i)
+    lanes = _mm512_mask_broadcast_i32x4(lanes, static_cast<__mmask16>(15 << 4 * i), load_16(rows + i * row_step));
+  return lanes;
+}
+/// The low nibbles of all bytes, the number of the lane above them.
+INLINE __m512i nibble_and_lane(__m512i bytes) {
+  const __m512i lane = _mm512_set_epi64(0x3030303030303030, 0x3030303030303030, 0x2020202020202020, 0x2020202020202020,
+                                        0x1010101010101010, 0x1010101010101010, 0, 0);
+  return _mm512_ternarylogic_epi32(bytes, _mm512_set1_epi8(15), lane, 0xea);  // bytes & 15 | lane
+}
+
 /// 32 words that hold the 16 bytes of a run in the order of its values, each where a shift leaves the code in the low bits.
 struct Nibbles {
   __m512i bytes, shifts, low_four = _mm512_set1_epi16(15);
@@ -133,10 +148,16 @@ struct Nf4Rows {
     const std::int64_t block = std::int64_t{1} << block_shift;
     if (!first && row_step % block == 0 && offset % block != 0) return;
     for (int i = 0; i < 16; ++i, offset += row_step) rows[i] = affine(offset);
+    asm("" : "+m"(rows));  // as of BlockRows
   }
-  INLINE __m512 table(Affine affine) const {
+  /// Of a view of bf16 before it is rounded to that: for who rounds to bf16 anyway.
+  INLINE __m512 unrounded(Affine affine) const {
     const __m512 scaled = _mm512_mul_ps(values, _mm512_set1_ps(affine.scale));
     if (view.dtype == DType::f16) return _mm512_cvtph_ps(_mm512_cvtps_ph(scaled, _MM_FROUND_TO_NEAREST_INT));
+    return scaled;
+  }
+  INLINE __m512 table(Affine affine) const {
+    const __m512 scaled = unrounded(affine);
     return view.dtype == DType::bf16 ? widen((__m256i)_mm512_cvtneps_pbh(scaled)) : scaled;
   }
   template <bool kWhole, int kHalf>
@@ -147,7 +168,12 @@ struct Nf4Rows {
   }
   template <bool kWhole>
   INLINE __m512i bf16(std::int64_t offset, std::int64_t, Affine affine) const {
-    return nibbles.lookup(codes + offset / 2, table(affine));
+    return nibbles.lookup(codes + offset / 2, unrounded(affine));
+  }
+  INLINE void four_rows(std::int64_t offset, __m512i (&codes_of)[2]) const {
+    const __m512i bytes = load_four_rows(codes + offset / 2, row_step / 2);
+    const __m512i even = nibble_and_lane(_mm512_srli_epi16(bytes, 4)), odd = nibble_and_lane(bytes);
+    codes_of[0] = _mm512_unpacklo_epi8(even, odd), codes_of[1] = _mm512_unpackhi_epi8(even, odd);
   }
 };
 
@@ -175,6 +201,7 @@ struct BlockRows {
       const __m128i high = _mm_unpacklo_epi32(head(offset + 2 * row_step), head(offset + 3 * row_step));
       _mm256_storeu_ps(&rows[i].scale, _mm256_cvtph_ps(_mm_unpacklo_epi64(low, high)));
     }
+    asm("" : "+m"(rows));  // from memory a broadcast is a load; between registers it would be a shuffle
   }
 };
 
@@ -197,6 +224,7 @@ struct Q4Rows : BlockRows<kBytes> {
                                    5, 4, 3, 2, 1, 0),
                   _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(4), 1)};
 
+  INLINE __m512 unrounded(Affine a) const { return table(a); }
   /// The product is exact, so one rounding or two give the same sum.
   INLINE __m512 table(Affine a) const {
     const __m512 scale = _mm512_set1_ps(a.scale);
@@ -212,30 +240,22 @@ struct Q4Rows : BlockRows<kBytes> {
     return nibbles.lookup(this->data + offset + kBytes - 16, table(affine));
   }
 
-  INLINE __m512 decode(__m512i codes, __m512 scale, __m512 minimum) const {
-    const __m512 level = _mm512_permutexvar_ps(codes, levels);  // reads four bits of each code
-    return kBytes == 20 ? _mm512_fmadd_ps(level, scale, minimum) : _mm512_mul_ps(level, scale);
+  INLINE void four_rows(std::int64_t offset, __m512i (&codes)[2]) const {
+    const __m512i bytes = load_four_rows(this->data + offset + kBytes - 16, this->row_step);
+    codes[0] = nibble_and_lane(bytes), codes[1] = nibble_and_lane(_mm512_srli_epi16(bytes, 4));
   }
-  /// Two code bytes of eight rows, in the order of the panel's pairs.
-  template <int kFirst>
-  INLINE __m512 decode_pairs(__m512i codes, __m512 affine) const {
-    const __m512i order = _mm512_add_epi32(_mm512_set_epi32(29, 28, 25, 24, 21, 20, 17, 16, 13, 12, 9, 8, 5, 4, 1, 0),
-                                           _mm512_set1_epi32(kFirst));
-    return decode(_mm512_permutexvar_epi8(order, codes), _mm512_moveldup_ps(affine), _mm512_movehdup_ps(affine));
-  }
+
   /// The low nibbles of the four bytes of each word: four depths of 16 rows, from word `step` of the square on.
-  template <int kPack, class Sink>
+  template <class Sink>
   INLINE void emit(__m512i codes, __m512 low_rows, __m512 high_rows, int step, Sink& sink) const {
-    if constexpr (kPack == 2) {
-      emit_pairs(*this, codes, low_rows, high_rows, step, sink);
-    } else {
-      const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-      const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-      const __m512 scale = _mm512_permutex2var_ps(low_rows, even, high_rows);
-      const __m512 minimum = _mm512_permutex2var_ps(low_rows, odd, high_rows);
+    const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    const __m512 scale = _mm512_permutex2var_ps(low_rows, even, high_rows);
+    const __m512 minimum = _mm512_permutex2var_ps(low_rows, odd, high_rows);
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i)
-        sink(step + i, _mm512_castps_si512(decode(_mm512_srli_epi32(codes, 8 * static_cast<unsigned>(i)), scale, minimum)));
+    for (int i = 0; i < 4; ++i) {
+      const __m512 level = _mm512_permutexvar_ps(_mm512_srli_epi32(codes, 8 * static_cast<unsigned>(i)), levels);
+      sink(step + i, _mm512_castps_si512(kBytes == 20 ? _mm512_fmadd_ps(level, scale, minimum) : _mm512_mul_ps(level, scale)));
     }
   }
 };
@@ -345,18 +365,67 @@ INLINE void transpose_bytes(const std::uint8_t* rows, std::int64_t row_step, __m
   u[2] = _mm512_unpacklo_epi64(b, d), u[3] = _mm512_unpackhi_epi64(b, d);
 }
 
-/// Codes are transposed before they become wide: the nibbles of a whole square at once, of its bytes one half at a time.
+/// Codes of four bits: 16 rows by 32 values. The 16 values that a row can have are rounded once, four rows to a pair of
+/// registers, and looked up in an order that leaves one shuffle a word to the transposition.
+template <class Reader, class Sink>
+INLINE void read_codebook_square(const Reader& reader, std::int64_t offset, const AffineRows& affine, Sink& sink) {
+  __m512i table[4][2], codes[4][2];  // of four rows: two rows a register; values 0 to 15 and 16 to 31 of each, a byte each
+#pragma GCC unroll 4
+  for (int g = 0; g < 4; ++g) {
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      const int row = 4 * g + 2 * i;
+      table[g][i] = (__m512i)_mm512_cvtne2ps_pbh(reader.unrounded(affine[row + 1]), reader.unrounded(affine[row]));
+    }
+    reader.four_rows(offset + 4 * g * reader.row_step, codes[g]);
+  }
+  // From four rows, a lane each, to four words of two values, a lane each; in odd groups neighbouring lanes change places.
+  const __m512i even = _mm512_set_epi64(0x0037003600270026, 0x0017001600070006, 0x0035003400250024, 0x0015001400050004,
+                                        0x0033003200230022, 0x0013001200030002, 0x0031003000210020, 0x0011001000010000);
+  const __m512i odd = _mm512_shuffle_i32x4(even, even, 0xb1), eight = _mm512_set1_epi16(8);
+#pragma GCC unroll 4
+  for (int quarter = 0; quarter < 4; ++quarter) {
+    __m512i r[4];
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; ++g) {
+      const __m512i order = g % 2 ? odd : even;
+      const __m512i index =
+          _mm512_permutexvar_epi8(quarter % 2 ? _mm512_add_epi16(order, eight) : order, codes[g][quarter / 2]);
+      r[g] = _mm512_permutex2var_epi16(table[g][0], index, table[g][1]);
+    }
+    const __m512i a = _mm512_mask_blend_epi32(0xf0f0, r[0], r[1]), b = _mm512_mask_blend_epi32(0x0f0f, r[0], r[1]);
+    const __m512i c = _mm512_mask_blend_epi32(0xf0f0, r[2], r[3]), d = _mm512_mask_blend_epi32(0x0f0f, r[2], r[3]);
+    sink(quarter * 4, _mm512_shuffle_i32x4(a, c, 0x44));
+    sink(quarter * 4 + 1, _mm512_shuffle_i32x4(b, d, 0x11));
+    sink(quarter * 4 + 2, _mm512_shuffle_i32x4(a, c, 0xee));
+    sink(quarter * 4 + 3, _mm512_shuffle_i32x4(b, d, 0xbb));
+  }
+}
+template <int kPack, class Sink>
+INLINE void read_square(const Nf4Rows& reader, std::int64_t offset, const AffineRows& affine, Sink& sink) {
+  if constexpr (kPack == kBf16) {
+    read_codebook_square(reader, offset, affine, sink);
+  } else {
+    read_half_square<kPack, 0>(reader, offset, affine, sink);
+    read_half_square<kPack, 1>(reader, offset, affine, sink);
+  }
+}
+
+/// In f32 the codes are transposed before they become wide.
 template <int kPack, int kBytes, class Sink>
 INLINE void read_square(const Q4Rows<kBytes>& reader, std::int64_t offset, const AffineRows& affine, Sink& sink) {
-  __m512i u[4];
-  transpose_bytes(reader.data + offset + kBytes - 16, reader.row_step, u);
-  const __m512 low_rows = _mm512_loadu_ps(&affine[0].scale), high_rows = _mm512_loadu_ps(&affine[8].scale);
+  if constexpr (kPack == kBf16) {
+    read_codebook_square(reader, offset, affine, sink);
+  } else {
+    __m512i u[4];
+    transpose_bytes(reader.data + offset + kBytes - 16, reader.row_step, u);
+    const __m512 low_rows = _mm512_loadu_ps(&affine[0].scale), high_rows = _mm512_loadu_ps(&affine[8].scale);
 #pragma GCC unroll 2
-  for (int half = 0; half < 2; ++half)
+    for (int half = 0; half < 2; ++half)
 #pragma GCC unroll 4
-    for (int word = 0; word < 4; ++word)
-      reader.template emit<kPack>(half ? _mm512_srli_epi16(u[word], 4) : u[word], low_rows, high_rows,
-                                  (half * 16 + word * 4) / kPack, sink);
+      for (int word = 0; word < 4; ++word)
+        reader.emit(half ? _mm512_srli_epi16(u[word], 4) : u[word], low_rows, high_rows, half * 16 + word * 4, sink);
+  }
 }
 template <int kPack, class Sink>
 INLINE void read_square(const Q8Rows& reader, std::int64_t offset, const AffineRows& affine, Sink& sink) {
