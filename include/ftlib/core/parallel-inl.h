@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <csignal>
 #include <sched.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -93,8 +92,7 @@ class Pool {
   }
 
   void check_process() const {
-    const pid_t owner = limit() > 1 ? owner_.load(std::memory_order_relaxed) : 0;
-    FT_CHECK(owner == 0 || owner == getpid(), unsupported,
+    FT_CHECK(!lost_.load(std::memory_order_relaxed) || limit() == 1, unsupported,
              "[parallel_for] this process was forked after ftlib started its threads; start workers by exec (in Python: "
              "multiprocessing's spawn)");
   }
@@ -110,11 +108,12 @@ class Pool {
     for (std::thread& worker : joining) worker.join();
     const std::lock_guard lock(mutex_);
     stop_ = false;
-    owner_.store(0, std::memory_order_relaxed);
+    started_.store(false, std::memory_order_relaxed);
   }
 
  private:
-  Pool() = default;
+  /// Without memory for the handler a forked child is not told that its workers are gone.
+  Pool() { ::pthread_atfork(nullptr, nullptr, [] { instance().lost_ = instance().started_.load(); }); }
 
   static bool& inside() noexcept {
     static thread_local bool value = false;
@@ -133,7 +132,7 @@ class Pool {
   void publish(Region& region, int wanted) {
     {
       const std::lock_guard lock(mutex_);
-      owner_.store(getpid(), std::memory_order_relaxed);
+      started_.store(true, std::memory_order_relaxed);
       add_workers(wanted);
       region.following = regions_;
       regions_ = &region;
@@ -216,7 +215,8 @@ class Pool {
   std::atomic<std::uint64_t> version_{0};
   std::atomic<int> sleepers_{0};
   std::atomic<int> limit_{available_cpus()};
-  std::atomic<pid_t> owner_{0};
+  std::atomic<bool> started_{false};
+  std::atomic<bool> lost_{false};  // in a forked child: the workers that had started are not here
 };
 
 FTLIB_INLINE void parallel_for(std::int64_t chunks, void (*body)(void*, std::int64_t), void* context) {

@@ -15,6 +15,8 @@ inline constexpr std::int64_t kPanelBytes = 256 << 10;    ///< of one chunk's pa
 inline constexpr std::int64_t kSmallPanelBytes = 16 << 10;  ///< for few rows, where a panel is read as often as written
 inline constexpr std::int64_t kFewRows = 16;    ///< up to here small panels
 inline constexpr std::int64_t kSomeRows = 64;   ///< up to here an f32 matrix that lies right is not copied to panels
+inline constexpr std::int64_t kFewDots = 1024;  ///< columns, up to here chunks are small, for threads to share them evenly
+inline constexpr std::int64_t kFewDotLanes = 32;
 inline constexpr std::int64_t kLongestBlock = 256;  ///< of the GGUF formats
 inline constexpr std::int64_t kSliceDepth = 512, kMostSlices = 8;
 inline constexpr std::int64_t kSmallResult = 1 << 18;  ///< elements: its slices stay near the cores
@@ -39,7 +41,7 @@ struct GemmPlan {
     packs_a = must_pack(p.a, p.depth);
     packs_u = p.rank > 0 && must_pack(p.u, p.rank);
     dots = can_dot();
-    width = panel_width(p.columns);
+    width = panel_width(dots && p.columns <= kFewDots ? std::min(p.columns, kFewDotLanes) : p.columns);
     slice_depths();
     panels = panels_per_chunk();
     column_chunks = ceil_div(p.columns, panels * width);
