@@ -48,7 +48,7 @@ KvCache::KvCache(const CausalLM& model, std::int64_t cache_rows) : rows(cache_ro
     for (int part = 0; part < 2; ++part) {
       TensorView view{memory.data() + (2 * layer + part) * rows * row_bytes,
                       {rows, config.num_key_value_heads, config.head_dim, 1},
-                      {config.kv_size(), config.head_dim, 1, 0},
+                      {config.head_dim, rows * config.head_dim, 1, 0},
                       3,
                       model.compute()};
       (part == 0 ? k : v).push_back(view);

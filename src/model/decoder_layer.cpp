@@ -133,13 +133,14 @@ void norm_backward(const LayerContext& layer, const TensorView& x, const float* 
   rms_norm_backward({x, vector_view<const void*>(weight, x.shape[1]), rstd, layer.scratch.d_normed, d_hidden, d_hidden});
 }
 
-/// Copies this batch's keys and values to their cache rows.
+/// Copies this batch's keys or values [T, K, E] to their cache rows.
 void store_rows(const LayerContext& layer, const TensorView& from, const TensorView& cache) {
-  const std::size_t bytes = static_cast<std::size_t>(from.shape[1] * dtype_bytes(from.dtype));
-  const std::int64_t cache_stride = cache.stride[0] * dtype_bytes(cache.dtype);
+  const std::int64_t size = dtype_bytes(from.dtype);
   for (std::int64_t t = 0; t < from.shape[0]; ++t)
-    std::memcpy(static_cast<char*>(cache.data) + layer.cache_rows[t] * cache_stride,
-                static_cast<const char*>(from.data) + t * from.stride[0] * dtype_bytes(from.dtype), bytes);
+    for (std::int64_t head = 0; head < from.shape[1]; ++head)
+      std::memcpy(static_cast<char*>(cache.data) + (layer.cache_rows[t] * cache.stride[0] + head * cache.stride[1]) * size,
+                  static_cast<const char*>(from.data) + (t * from.stride[0] + head * from.stride[1]) * size,
+                  static_cast<std::size_t>(from.shape[2] * size));
 }
 
 float attention_scale(const ModelConfig& config) { return 1.0f / std::sqrt(static_cast<float>(config.head_dim)); }
@@ -155,8 +156,8 @@ void forward_attention(const LayerContext& layer, const LayerActivations& kept) 
   rope({by_heads(k, head_dim), layer.positions, layer.cos, layer.sin});
   ConstTensorView keys = by_heads(k, head_dim), values = by_heads(v, head_dim);
   if (layer.cache_k) {
-    store_rows(layer, k, layer.cache_k);
-    store_rows(layer, v, layer.cache_v);
+    store_rows(layer, by_heads(k, head_dim), layer.cache_k);
+    store_rows(layer, by_heads(v, head_dim), layer.cache_v);
     keys = layer.cache_k, values = layer.cache_v;
   }
   attention({by_heads(q, head_dim), keys, values, layer.segments, attention_scale(layer.config),

@@ -116,8 +116,10 @@ class Generation {
     for (const auto* part : {&cache_.k, &cache_.v})
       for (const TensorView& layer : *part) {
         const std::int64_t row_bytes = layer.stride[0] * dtype_bytes(layer.dtype);
-        std::memcpy(static_cast<char*>(layer.data) + base(slot) * row_bytes, layer.data,
-                    static_cast<std::size_t>(shared_ * row_bytes));
+        for (std::int64_t head = 0; head < layer.shape[1]; ++head) {
+          char* rows = static_cast<char*>(layer.data) + head * layer.stride[1] * dtype_bytes(layer.dtype);
+          std::memcpy(rows + base(slot) * row_bytes, rows, static_cast<std::size_t>(shared_ * row_bytes));
+        }
       }
   }
 

@@ -52,7 +52,8 @@ struct PassOptions {
   std::vector<Keep> keep;          ///< one a layer; empty: gemm_outputs
 };
 
-/// The rows of keys and values that generation keeps, per layer; rows of one sequence are neighbours.
+/// The rows of keys and values that generation keeps, per layer; rows of one sequence are neighbours, and what one head
+/// reads of them lies in one piece.
 struct KvCache {
   Buffer memory;
   std::int64_t rows = 0;

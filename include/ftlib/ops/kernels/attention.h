@@ -11,35 +11,28 @@
 namespace ftlib::inline FTLIB_ABI {
 namespace kernels {
 
-/// What one thread needs for one block of queries on `heads` key/value heads.
+/// What one thread needs for one block of queries.
 template <class Tile>
 struct AttentionScratch {
   using Unit = typename Tile::Unit;
-  Unit *k, *v, *p;               ///< transposed keys, joined values, weights of one tile of rows
-  float* scores;                 ///< one tile of rows
-  Unit* q;                       ///< rows of all heads, as are the following
-  float *out, *highest, *sum;    ///< sum: kLanes partial sums a row
-  std::int64_t rows, bytes;
+  Unit *k, *v, *p;             ///< transposed keys, joined values, weights of one tile of rows
+  float* scores;               ///< one tile of rows
+  Unit* q;                     ///< rows of the block, as are the following
+  float *out, *highest, *sum;  ///< sum: kLanes partial sums a row
+  std::int64_t bytes;
 
-  AttentionScratch(void* memory, std::int64_t rows_of_head, std::int64_t heads, const HeadSizes<Tile>& head) noexcept
-      : rows(rows_of_head) {
+  AttentionScratch(void* memory, std::int64_t rows, const HeadSizes<Tile>& head) noexcept {
     using V = typename Tile::Vector;
     Carver carver(memory);
     k = carver.take<Unit>(head.units * kKeyBlock);
     v = carver.take<Unit>(kKeyBlock / Tile::kPair * head.columns);
     p = carver.take<Unit>(V::kTileRows * kKeyBlock);
     scores = carver.take<float>(V::kTileRows * kKeyBlock);
-    q = carver.take<Unit>(heads * rows * head.units);
-    out = carver.take<float>(heads * rows * head.columns);
-    highest = carver.take<float>(heads * rows);
-    sum = carver.take<float>(heads * rows * V::kLanes);
+    q = carver.take<Unit>(rows * head.units);
+    out = carver.take<float>(rows * head.columns);
+    highest = carver.take<float>(rows);
+    sum = carver.take<float>(rows * V::kLanes);
     bytes = carver.used();
-  }
-  AttentionScratch of_head(std::int64_t n, const HeadSizes<Tile>& head) const noexcept {
-    AttentionScratch one = *this;
-    one.q += n * rows * head.units, one.out += n * rows * head.columns;
-    one.highest += n * rows, one.sum += n * rows * Tile::Vector::kLanes;
-    return one;
   }
 };
 
@@ -158,24 +151,26 @@ FT_ALWAYS_INLINE void finish_block(const AttentionArgs& args, const AttentionBlo
   }
 }
 
-/// One block of positions on `heads` key/value heads from block.kv_head on.
+/// Calls for the key block from `key` on. Always inline: GCC drops calls of a function that does nothing but prefetch.
+template <class S>
+FT_ALWAYS_INLINE void prefetch_keys(const AttentionArgs& args, const AttentionBlock& block, std::int64_t key,
+                                    std::int64_t count) noexcept {
+  prefetch_rows(heads_of<S>(args.k), block.span.kv + key, count, block.kv_head, args.k.shape[2]);
+  prefetch_rows(heads_of<S>(args.v), block.span.kv + key, count, block.kv_head, args.v.shape[2]);
+}
+
 template <class Tile, class S>
-void attend_block(const AttentionArgs& args, AttentionBlock block, std::int64_t heads, const HeadSizes<Tile>& head,
+void attend_block(const AttentionArgs& args, const AttentionBlock& block, const HeadSizes<Tile>& head,
                   const AttentionScratch<Tile>& s) noexcept {
-  const std::int64_t keys = block.visible(block.rows() - 1), first_head = block.kv_head;
-  const auto each_head = [&](auto&& body) {
-    for (std::int64_t n = 0; n < heads; ++n) block.kv_head = first_head + n, body(s.of_head(n, head));
-  };
-  each_head([&](const AttentionScratch<Tile>& one) { begin_block<Tile, S>(args, block, head, one); });
+  const std::int64_t keys = block.visible(block.rows() - 1);
+  const auto count = [&](std::int64_t key) { return keys - key < kKeyBlock ? keys - key : kKeyBlock; };
+  prefetch_keys<S>(args, block, 0, count(0));
+  begin_block<Tile, S>(args, block, head, s);
   for (std::int64_t key = 0; key < keys; key += kKeyBlock) {
-    const std::int64_t count = keys - key < kKeyBlock ? keys - key : kKeyBlock;
-    if (heads > 1) {
-      touch_rows(heads_of<S>(args.k), block.span.kv + key, count, first_head, heads, head.dim);
-      touch_rows(heads_of<S>(args.v), block.span.kv + key, count, first_head, heads, head.dim);
-    }
-    each_head([&](const AttentionScratch<Tile>& one) { attend_keys<Tile, S>(args, block, key, count, head, one); });
+    prefetch_keys<S>(args, block, key + kKeyBlock, count(key + kKeyBlock));
+    attend_keys<Tile, S>(args, block, key, count(key), head, s);
   }
-  each_head([&](const AttentionScratch<Tile>& one) { finish_block<Tile, S>(args, block, head, one); });
+  finish_block<Tile, S>(args, block, head, s);
 }
 
 /// Blocks of positions in all segments.
@@ -201,27 +196,18 @@ inline AttentionBlock attention_block(const AttentionSegments& segments, std::in
   return {span, first, rest < positions ? rest : positions, kv_head, group};
 }
 
-/// Heads that one chunk takes: one, but all where many sequences ask for a token or few each, as generation does. Then
-/// reading the cache is the cost, and the heads of a token lie side by side. The bits are the same.
-inline std::int64_t heads_per_chunk(const AttentionArgs& args) noexcept {
-  constexpr std::int64_t kManySegments = 16, kFewTokens = 4;
-  const std::int64_t segments = args.segments.count;
-  return segments >= kManySegments && args.q.shape[0] <= kFewTokens * segments ? args.k.shape[1] : 1;
-}
-
 template <class Tile, class S>
 Status attention_with(const AttentionArgs& args) noexcept {
   const std::int64_t kv_heads = args.k.shape[1], group = args.q.shape[1] / kv_heads;
   const std::int64_t positions = query_block(group), blocks = attention_blocks(args.segments, positions);
-  const std::int64_t heads = heads_per_chunk(args), groups = kv_heads / heads;
   const HeadSizes<Tile> head(args.q.shape[2]);
   std::atomic<bool> out_of_memory{false};
-  parallel_for(blocks * groups, [&](std::int64_t chunk) {
+  parallel_for(blocks * kv_heads, [&](std::int64_t chunk) {
     const AttentionBlock block =
-        attention_block(args.segments, positions, chunk / groups, chunk % groups * heads, group);
-    void* memory = scratch(AttentionScratch<Tile>(nullptr, block.rows(), heads, head).bytes);
+        attention_block(args.segments, positions, chunk / kv_heads, chunk % kv_heads, group);
+    void* memory = scratch(AttentionScratch<Tile>(nullptr, block.rows(), head).bytes);
     if (memory == nullptr) return out_of_memory.store(true, std::memory_order_relaxed);
-    attend_block<Tile, S>(args, block, heads, head, AttentionScratch<Tile>(memory, block.rows(), heads, head));
+    attend_block<Tile, S>(args, block, head, AttentionScratch<Tile>(memory, block.rows(), head));
   });
   return out_of_memory.load() ? Status::out_of_memory : Status::ok;
 }

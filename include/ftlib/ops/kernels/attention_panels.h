@@ -48,15 +48,12 @@ class Carver {
   std::int64_t used_ = 0;
 };
 
-/// Reads one byte of every cache line of `count` rows of `heads` heads, in the order of memory: the hardware then runs
-/// ahead, as it does not where panels are filled head by head.
+/// Calls for the lines of `count` rows of one head, into the second-level cache: the first is full of panels.
 template <class S>
-FT_ALWAYS_INLINE void touch_rows(Heads<const S> rows, std::int64_t first, std::int64_t count, std::int64_t head,
-                                 std::int64_t heads, std::int64_t dim) noexcept {
+FT_ALWAYS_INLINE void prefetch_rows(Heads<const S> rows, std::int64_t first, std::int64_t count, std::int64_t head,
+                                    std::int64_t dim) noexcept {
   for (std::int64_t n = first; n < first + count; ++n)
-    for (std::int64_t h = head; h < head + heads; ++h)
-      for (std::int64_t e = 0; e < dim; e += 64 / static_cast<std::int64_t>(sizeof(S)))
-        static_cast<void>(*reinterpret_cast<const volatile unsigned char*>(rows(n, h) + e));
+    for (std::int64_t e = 0; e < dim; e += 64 / static_cast<std::int64_t>(sizeof(S))) __builtin_prefetch(rows(n, head) + e, 0, 2);
 }
 
 /// rows [count][dim] -> panel [units][kKeyBlock]: columns are rows, zeros beyond count; for products over the head dim.
