@@ -115,7 +115,7 @@ def page(machine, measured, results):
              f"Rounds of each sweep: {measured['rounds']}.", ""]
     if results:
         lines += ["## What is asked, and what this machine reaches", "", "| what | measured | asked | reached |", "|---|---|---|---|"]
-        lines += [f"| {r['what']} | {r['measured']} | {r['asked']} | {'yes' if r['reached'] else 'no'} |" for r in results["table"]]
+        lines += [f"| {r['what']} | {r['measured']} | {r['asked']} | {bench.verdict(r['reached'])} |" for r in results["table"]]
         lines += ["", f"\\* rates asked of two cores with {bench.REFERENCE_PEAK} GFLOP/s in bf16. Medians of {results['rounds']} interleaved rounds.", ""]
         if "peers" in results:
             lines += ["## Beside the peers, in the same rounds", "", "| what | ftlib | peer |", "|---|---|---|"]

@@ -176,7 +176,7 @@ int bench_step(const BenchArguments& o) {
   json["peak_fraction"] = step.flops / median / peak_flops(model.compute());
   json["peak_rss_bytes"] = resource_usage().peak_rss_bytes;
   report(o, std::move(json));
-  if (o.profile) report_profile(profile, model.compute(), o.json, "ftlib-trace.json");
+  if (o.profile) report_profile(profile, model.compute(), step.tokens * o.repeats, o.json, "ftlib-trace.json");
   return kDone;
 }
 
@@ -204,7 +204,8 @@ int bench_generate(const BenchArguments& o) {
   json["prompt_tokens_per_s"] = static_cast<double>(o.prompts * o.length) / prefill;
   json["new_tokens_per_s"] = static_cast<double>(o.prompts * (o.new_tokens - 1)) / std::max(all - prefill, 1e-9);
   report(o, std::move(json));
-  if (o.profile) report_profile(profile, model.compute(), o.json, "ftlib-trace.json");
+  if (o.profile)
+    report_profile(profile, model.compute(), o.prompts * (o.length + o.new_tokens), o.json, "ftlib-trace.json");
   return kDone;
 }
 

@@ -57,20 +57,36 @@ LossReport loss_of(const EvalArguments& o, const CausalLM& model, const LoraAdap
   });
 }
 
+/// The loss and the answers, with a bar: an answer that was begun counts as done when half a batch was begun after it.
+Evaluation answers_of(const EvalArguments& o, const CausalLM& model, const LoraAdapter* adapter, const Dataset& dataset,
+                      const ModelData& data, const Prompts& prompts, const std::vector<Metric>& metrics) {
+  GenerateOptions options;
+  options.max_tokens = o.max_tokens, options.stop = stop_tokens(data.tokenizer);
+  const auto total = static_cast<std::int64_t>(prompts.prompts.size());
+  Progress progress("eval, answers", total);
+  std::int64_t begun = 0;
+  const auto on_token = [&](std::size_t prompt, std::int32_t) {
+    const auto number = static_cast<std::int64_t>(prompt) + 1;
+    if (number > begun && number > options.max_batch) progress.update(number - options.max_batch / 2, "");
+    begun = std::max(begun, number);
+    return !interrupted().load();
+  };
+  Evaluation found = evaluate(model, adapter, data.tokenizer, dataset.examples, prompts.prompts, prompts.places, metrics,
+                              options, o.batch_tokens, on_token);
+  FT_CHECK(!interrupted(), cancelled, "eval: interrupted");
+  progress.update(total, "");
+  return found;
+}
+
 Scores score(const EvalArguments& o, const CausalLM& model, const std::string& path, const LoraAdapter* adapter,
              const Dataset& dataset, const ModelData& data, const Prompts& prompts,
              const std::vector<Metric>& metrics) {
-  Scores scores{path, loss_of(o, model, adapter, dataset), {}};
-  FT_CHECK(std::isfinite(scores.loss.loss), non_finite, "eval: the loss is ", scores.loss.loss, "; ",
+  Evaluation found = metrics.empty() ? Evaluation{loss_of(o, model, adapter, dataset), {}}
+                                     : answers_of(o, model, adapter, dataset, data, prompts, metrics);
+  FT_CHECK(std::isfinite(found.loss.loss), non_finite, "eval: the loss is ", found.loss.loss, "; ",
            path.empty() ? o.model.model : path, " is damaged, or holds numbers too large for --compute ",
            dtype_name(model.compute()));
-  if (metrics.empty()) return scores;
-  GenerateOptions options;
-  options.max_tokens = o.max_tokens, options.stop = stop_tokens(data.tokenizer);
-  scores.outputs = evaluate_outputs(model, adapter, data.tokenizer, prompts.prompts, metrics, options,
-                                    [](std::size_t, std::int32_t) { return !interrupted().load(); });
-  FT_CHECK(!interrupted(), cancelled, "eval: interrupted");
-  return scores;
+  return {path, std::move(found.loss), std::move(found.outputs)};
 }
 
 std::vector<double> column(const Scores& scores, std::size_t metric) {

@@ -55,9 +55,12 @@ std::string row_text(const std::string& name, const Profile::Total& total, doubl
                 where(total.work.flops, fixed(rates.peak_fraction, 3)), where(total.work.bytes, fixed(rates.gb_per_s, 1)));
 }
 
+/// The products with weights and attention: their operands would be moved if everything else were part of them.
+bool is_least(const Profile::Total& total) { return total.op.starts_with("linear") || total.op.starts_with("attention"); }
+
 }  // namespace
 
-void report_profile(const Profile& profile, DType compute, bool json, const std::string& path) {
+void report_profile(const Profile& profile, DType compute, std::int64_t tokens, bool json, const std::string& path) {
   const double peak = peak_flops(compute);
   if (!json)
     print_line(concat(left("op", 42), right("calls"), right("ms"), right("% of time"), right("GFLOP/s"), right("of peak"),
@@ -68,11 +71,24 @@ void report_profile(const Profile& profile, DType compute, bool json, const std:
     const Rates rates(total, peak);
     json ? print_json(row_json(total, share, rates)) : print_line(row_text(label(total), total, share, rates));
   };
+  double least = 0;
   for (const Profile::Total& total : sorted_totals(profile)) {
     print(total);
+    if (is_least(total)) least += total.work.bytes;
     all.work.flops += total.work.flops, all.work.bytes += total.work.bytes, all.calls += total.calls;
   }
-  print(all);
+  const auto each = static_cast<double>(std::max<std::int64_t>(tokens, 1));  // none where a run had been finished before
+  const double moved = all.work.bytes / each;
+  least /= each;
+  if (json) {
+    Json row = row_json(all, 1, Rates(all, peak));
+    row["bytes_per_token"] = moved, row["least_bytes_per_token"] = least;
+    print_json(row);
+  } else {
+    print(all);
+    print_line(concat("moved for each of ", grouped(tokens), " tokens: ", fixed(moved / 1e6, 2), " MB, each operand once; ",
+                      fixed(least / 1e6, 2), " MB if weights and attention were all"));
+  }
   write_file_atomic(path, chrome_trace(profile));
   const std::size_t calls = profile.calls().size();
   if (!json)

@@ -265,7 +265,7 @@ int tune(TuneArguments& o) {
     return kInterrupted;
   }
   display.done(result.done);
-  if (o.profile) report_profile(profile, model.compute(), o.json, o.out + "/trace.json");
+  if (o.profile) report_profile(profile, model.compute(), result.tokens, o.json, o.out + "/trace.json");
   return kDone;
 }
 

@@ -123,7 +123,11 @@ TEST_CASE("cli: --profile prints every op and writes a Chrome trace") {
     if (event.at("event", "line").as_string("event") != "profile") continue;
     const bool all = event.at("op", "line").as_string("op") == "all";
     share += all ? 0 : event.at("share", "line").as_number("share");
-    if (all) CHECK(event.at("flops", "line").as_number("flops") > 1e9);
+    if (!all) continue;
+    CHECK(event.at("flops", "line").as_number("flops") > 1e9);
+    const double moved = event.at("bytes_per_token", "line").as_number("bytes_per_token");
+    CHECK(moved > event.at("least_bytes_per_token", "line").as_number("least_bytes_per_token"));
+    CHECK(event.at("least_bytes_per_token", "line").as_number("least_bytes_per_token") > 0);
   }
   CHECK(share == doctest::Approx(1).epsilon(0.01));
   const Json trace = parse_json(read_file(out + "/trace.json"), "trace");
@@ -141,6 +145,7 @@ TEST_CASE("cli: --profile prints every op and writes a Chrome trace") {
   CHECK(std::filesystem::file_size(folder / "ftlib-trace.json") > 1000);
   CHECK(table.out.find("linear q4_1 [576, 576]") != table.out.npos);
   CHECK(table.out.find("outside ops") != table.out.npos);
+  CHECK(table.out.find("moved for each of 32 tokens: ") != table.out.npos);
 }
 
 TEST_CASE("cli: SIGTERM and SIGINT end within one step, save, exit with 130, and --resume gives the bytes of one run") {

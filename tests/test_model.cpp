@@ -117,7 +117,7 @@ TEST_CASE("the logits of every position equal transformers', token by token thro
     for (std::size_t e = 0; e < tiny.examples.size(); ++e) {
       const Example& example = tiny.examples[e];
       const SafetensorsTensor& tensor = *want.find(std::to_string(e));
-      std::vector<float> logits(static_cast<std::size_t>(tensor.numel())), got;
+      std::vector<float> logits(static_cast<std::size_t>(tensor.numel())), got, nll;
       want.read(tensor, logits.data());
       PassOptions options;
       options.max_tokens = options.max_positions = example.length();
@@ -128,14 +128,15 @@ TEST_CASE("the logits of every position equal transformers', token by token thro
         Batch one;
         one.tokens = {example.tokens[static_cast<std::size_t>(t)]};
         one.positions = {t}, one.segment_offsets = {0, 1}, one.row_keys = {0};
-        pass.forward_cached(one, {{t}, {0}, {t + 1}}, cache, got);
+        pass.forward_cached(one, {{t}, {0}, {t + 1}, {0}}, cache, got, nll);
         CHECK(worst_difference(got.data(), logits.data() + t * vocab, vocab) < 1e-5);
       }
       Batch all;
       append_segment(all, example);
-      CachePlacement placement{{}, {0}, {static_cast<std::int32_t>(example.length())}};
+      const auto length = static_cast<std::int32_t>(example.length());
+      CachePlacement placement{{}, {0}, {length}, {length - 1}};
       for (std::int32_t t = 0; t < example.length(); ++t) placement.rows.push_back(t);
-      pass.forward_cached(all, placement, cache, got);
+      pass.forward_cached(all, placement, cache, got, nll);
       CHECK(worst_difference(got.data(), logits.data() + (example.length() - 1) * vocab, vocab) < 1e-5);
     }
   }
@@ -309,6 +310,43 @@ TEST_CASE("greedy tokens do not depend on the other prompts, and a shared prefix
   CHECK(stopped[0].stopped);
   CHECK(stopped[0].tokens.size() <= 3);
   CHECK_THROWS_AS(generate(tiny.model, nullptr, std::vector<std::vector<std::int32_t>>{{}}, options), Error);
+}
+
+TEST_CASE("a text that begins with its prompt is scored by the pass of the prompt, in the same bits, and not seen by the answer") {
+  for (const char* name : kModels) {
+    const Tiny tiny(name);
+    for (const bool prefixed : {false, true}) {
+      std::vector<Example> texts(5);
+      std::vector<std::vector<std::int32_t>> prompts;
+      std::vector<const Example*> pointers;
+      for (std::int32_t i = 0; i < 5; ++i) {
+        Example& text = texts[static_cast<std::size_t>(i)];
+        if (prefixed)
+          for (std::int32_t j = 0; j < 70; ++j) text.tokens.push_back(3 + j % 50);
+        for (std::int32_t j = 0; j <= 3 * i; ++j) text.tokens.push_back(40 + 7 * i + j);
+        prompts.push_back(text.tokens);
+        text.supervised.resize(text.tokens.size());
+        for (std::int32_t j = 0; j < 1 + 9 * i; ++j) text.tokens.push_back(5 + i + j), text.supervised.push_back(j % 4 != 2);
+        pointers.push_back(i == 3 ? nullptr : &text);
+      }
+      GenerateOptions options;
+      options.max_tokens = 12, options.max_batch = 3;
+      const auto alone = generate(tiny.model, nullptr, prompts, options);
+      const auto scored = generate(tiny.model, nullptr, prompts, options, {}, pointers);
+      const LossReport want = evaluate_loss(tiny.model, nullptr, texts, 2048);
+      for (std::size_t i = 0; i < texts.size(); ++i) {
+        CHECK(scored[i].tokens == alone[i].tokens);
+        CHECK(scored[i].nll == (i == 3 ? 0 : want.examples[i].nll));
+      }
+      texts[1].tokens[0] += 1;
+      CHECK_THROWS_AS(generate(tiny.model, nullptr, prompts, options, {}, pointers), Error);
+      texts[1].tokens[0] -= 1;
+      texts[2].supervised[2] = 1;  // a token of the prompt counts too: it is not skipped with a shared prefix
+      const auto again = generate(tiny.model, nullptr, prompts, options, {}, pointers);
+      CHECK(again[2].nll == evaluate_loss(tiny.model, nullptr, {&texts[2], 1}, 2048).examples[0].nll);
+      CHECK(again[2].tokens == alone[2].tokens);
+    }
+  }
 }
 
 TEST_CASE("a generation that its callback ends gives what it has, at whichever token that is") {

@@ -6,6 +6,24 @@
 #include <optional>
 
 namespace ftlib::inline FTLIB_ABI {
+namespace {
+
+ExampleLoss without_loss(const Example& example) {
+  return {example.id, 0, example.supervised_tokens(), double{example.weight}};
+}
+
+/// The sums over the examples.
+void finish(LossReport& report) {
+  double sum = 0, weights = 0;
+  for (const ExampleLoss& loss : report.examples) {
+    sum += loss.weight * loss.nll;
+    weights += loss.weight * static_cast<double>(loss.supervised_tokens);
+    report.supervised_tokens += loss.supervised_tokens;
+  }
+  report.loss = weights > 0 ? sum / weights : 0;
+}
+
+}  // namespace
 
 LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std::span<const Example> examples,
                          std::int64_t batch_tokens, Pass* lent, const LossProgressFunction& progress) {
@@ -34,34 +52,45 @@ LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std:
     for (const std::int64_t index : bin) {
       const Example& example = examples[static_cast<std::size_t>(index)];
       ExampleLoss& loss = report.examples[static_cast<std::size_t>(index)];
-      loss = {example.id, 0, example.supervised_tokens(), double{example.weight}};
+      loss = without_loss(example);
       for (std::int64_t i = 0; i < loss.supervised_tokens; ++i) loss.nll += double{nll[row++]};
     }
   }
-  double sum = 0, weights = 0;
-  for (const ExampleLoss& loss : report.examples) {
-    sum += loss.weight * loss.nll;
-    weights += loss.weight * static_cast<double>(loss.supervised_tokens);
-    report.supervised_tokens += loss.supervised_tokens;
-  }
-  report.loss = weights > 0 ? sum / weights : 0;
+  finish(report);
   return report;
 }
 
-std::vector<ScoredOutput> evaluate_outputs(const CausalLM& model, const LoraAdapter* adapter,
-                                           const Tokenizer& tokenizer, std::span<const Prompt> prompts,
-                                           std::span<const Metric> metrics, const GenerateOptions& options,
-                                           const TokenCallback& on_token) {
+Evaluation evaluate(const CausalLM& model, const LoraAdapter* adapter, const Tokenizer& tokenizer,
+                    std::span<const Example> examples, std::span<const Prompt> prompts,
+                    std::span<const std::size_t> places, std::span<const Metric> metrics,
+                    const GenerateOptions& options, std::int64_t batch_tokens, const TokenCallback& on_token) {
   std::vector<std::vector<std::int32_t>> tokens;
-  for (const Prompt& prompt : prompts) tokens.push_back(prompt.tokens);
-  const std::vector<Generated> generated = generate(model, adapter, tokens, options, on_token);
-  std::vector<ScoredOutput> results(prompts.size());
+  std::vector<const Example*> texts;
+  std::vector<bool> alone(examples.size(), true);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
-    results[i].output = tokenizer.decode(generated[i].tokens, true);
-    for (const Metric& metric : metrics)
-      results[i].scores.push_back(metric.score(results[i].output, prompts[i].reference));
+    const Example& example = examples[places[i]];
+    tokens.push_back(prompts[i].tokens);
+    texts.push_back(example.begins_with(prompts[i].tokens) ? &example : nullptr);
+    if (texts.back()) alone[places[i]] = false;
   }
-  return results;
+  Evaluation result;
+  const std::vector<Generated> generated = generate(model, adapter, tokens, options, on_token, texts);
+  for (const Example& example : examples) result.loss.examples.push_back(without_loss(example));
+  std::vector<Example> others;
+  std::vector<std::size_t> other_places;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    if (alone[i]) others.push_back(examples[i]), other_places.push_back(i);
+    result.loss.tokens += examples[i].length();
+  }
+  const LossReport rest = evaluate_loss(model, adapter, others, batch_tokens);
+  for (std::size_t i = 0; i < others.size(); ++i) result.loss.examples[other_places[i]] = rest.examples[i];
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    if (texts[i]) result.loss.examples[places[i]].nll = generated[i].nll;
+    ScoredOutput& output = result.outputs.emplace_back(tokenizer.decode(generated[i].tokens, true));
+    for (const Metric& metric : metrics) output.scores.push_back(metric.score(output.output, prompts[i].reference));
+  }
+  finish(result.loss);
+  return result;
 }
 
 }  // namespace ftlib::inline FTLIB_ABI

@@ -259,17 +259,17 @@ void Pass::forward_backward(const Batch& batch, float gradient_scale, float* gra
 }
 
 void Pass::forward_cached(const Batch& batch, const CachePlacement& placement, KvCache& cache,
-                          std::vector<float>& logits) {
+                          std::vector<float>& logits, std::vector<float>& nll) {
   FT_CHECK(placement.rows.size() == batch.tokens.size() &&
                static_cast<std::int64_t>(placement.kv_begin.size()) == batch.segments() &&
-               placement.kv_length.size() == placement.kv_begin.size(),
+               placement.kv_length.size() == placement.kv_begin.size() &&
+               placement.logit_rows.size() == placement.kv_begin.size(),
            invalid_argument, "[pass] the cache placement does not fit the batch");
   impl_->embed_and_run(batch, &placement, &cache, nullptr);
-  std::vector<std::int32_t> last;
-  for (std::int64_t s = 0; s < batch.segments(); ++s)
-    last.push_back(batch.segment_offsets[static_cast<std::size_t>(s) + 1] - 1);
-  impl_->gather(last);
-  const auto count = static_cast<std::int64_t>(last.size());
+  impl_->gather_supervised(batch);
+  impl_->head(1, false, nll);
+  impl_->gather(placement.logit_rows);
+  const std::int64_t count = batch.segments();
   logits.resize(static_cast<std::size_t>(count * impl_->model.config().vocab_size));
   linear({impl_->plan.head_normed(count), impl_->model.weights().head, {}, {}, {},
           matrix_view<void*>(logits.data(), count, impl_->model.config().vocab_size)});

@@ -24,8 +24,9 @@ void check(const GenerateOptions& o) {
   FT_CHECK(o.max_batch >= 1, invalid_argument, "[generate] max_batch must be at least 1, got ", o.max_batch);
 }
 
-/// Tokens that all prompts begin with; at least one token of each prompt stays outside, since it makes the first logits.
-std::int64_t common_prefix(std::span<const std::vector<std::int32_t>> prompts) {
+/// Tokens that all prompts begin with; at least one token of each prompt stays outside, since it makes the first logits,
+/// and so does every token that has to predict a supervised one.
+std::int64_t common_prefix(std::span<const std::vector<std::int32_t>> prompts, std::span<const Example* const> texts) {
   if (prompts.size() < 2) return 0;
   std::size_t length = prompts[0].size() - 1;
   for (const auto& prompt : prompts) {
@@ -33,6 +34,11 @@ std::int64_t common_prefix(std::span<const std::vector<std::int32_t>> prompts) {
     const auto differs = std::mismatch(prompts[0].begin(), prompts[0].begin() + static_cast<std::ptrdiff_t>(length),
                                        prompt.begin());
     length = static_cast<std::size_t>(differs.first - prompts[0].begin());
+  }
+  for (const Example* text : texts) {
+    if (text == nullptr) continue;
+    const auto first = std::ranges::find(text->supervised, 1) - text->supervised.begin();
+    length = std::min(length, static_cast<std::size_t>(std::max<std::ptrdiff_t>(first - 1, 0)));
   }
   return static_cast<std::int64_t>(length) >= kWorthSharing ? static_cast<std::int64_t>(length) : 0;
 }
@@ -48,13 +54,14 @@ struct Sequence {
 class Generation {
  public:
   Generation(const CausalLM& model, const LoraAdapter* adapter, std::span<const std::vector<std::int32_t>> prompts,
-             const GenerateOptions& options, const TokenCallback& on_token)
+             const GenerateOptions& options, const TokenCallback& on_token, std::span<const Example* const> texts)
       : model_(model),
         options_(options),
         prompts_(prompts),
         on_token_(on_token),
-        shared_(common_prefix(prompts)),
-        capacity_(longest() + options.max_tokens),
+        texts_(texts),
+        shared_(common_prefix(prompts, texts)),
+        capacity_(std::max(longest(prompts) + options.max_tokens, longest_fed())),
         slots_(static_cast<std::size_t>(std::min<std::int64_t>(options.max_batch, static_cast<std::int64_t>(prompts.size())))),
         pass_(model, adapter, pass_options()),
         cache_(model, shared_ + static_cast<std::int64_t>(slots_.size()) * capacity_) {}
@@ -72,43 +79,62 @@ class Generation {
   }
 
  private:
-  std::int64_t longest() const {
+  static std::int64_t longest(std::span<const std::vector<std::int32_t>> prompts) {
     std::size_t length = 0;
-    for (const auto& prompt : prompts_) length = std::max(length, prompt.size());
+    for (const auto& prompt : prompts) length = std::max(length, prompt.size());
+    return static_cast<std::int64_t>(length);
+  }
+  const Example* text(std::size_t prompt) const { return texts_.empty() ? nullptr : texts_[prompt]; }
+  /// What the first pass of a prompt is fed: the prompt, or a text that begins with it.
+  std::span<const std::int32_t> fed(std::size_t prompt) const {
+    return text(prompt) ? text(prompt)->tokens : prompts_[prompt];
+  }
+  std::int64_t longest_fed() const {
+    std::size_t length = 0;
+    for (std::size_t i = 0; i < prompts_.size(); ++i) length = std::max(length, fed(i).size());
     return static_cast<std::int64_t>(length);
   }
   PassOptions pass_options() const {
     PassOptions o;
-    o.max_tokens = std::max({std::min(kPrefillTokens, longest() * static_cast<std::int64_t>(slots_.size())), longest(),
-                             static_cast<std::int64_t>(slots_.size())});
+    const auto slots = static_cast<std::int64_t>(slots_.size());
+    o.max_tokens = std::max({std::min(kPrefillTokens, longest_fed() * slots), longest_fed(), slots});
     o.max_positions = capacity_;
     return o;
   }
   bool any_active() const { return std::ranges::any_of(slots_, &Sequence::active); }
   std::int64_t base(std::size_t slot) const { return shared_ + static_cast<std::int64_t>(slot) * capacity_; }
 
-  /// Adds tokens of one sequence to the batch; their keys go to its rows.
-  void append(std::int64_t first_row, std::int64_t position, std::span<const std::int32_t> tokens) {
+  /// Adds tokens of one sequence to the batch; their keys go to its rows. The logits of token `wanted` of them are taken.
+  void append(std::int64_t first_row, std::int64_t position, std::span<const std::int32_t> tokens, std::size_t wanted) {
     if (batch_.segment_offsets.empty()) batch_.segment_offsets.push_back(0);
+    placement_.logit_rows.push_back(static_cast<std::int32_t>(batch_.tokens.size() + wanted));
     for (const std::int32_t token : tokens) {
       batch_.tokens.push_back(token);
       batch_.positions.push_back(static_cast<std::int32_t>(position));
       placement_.rows.push_back(static_cast<std::int32_t>(first_row + position));
       batch_.row_keys.push_back(0);
+      batch_.labels.push_back(kIgnoreLabel);
+      batch_.weights.push_back(1);
       ++position;
     }
     batch_.segment_offsets.push_back(static_cast<std::int32_t>(batch_.tokens.size()));
     placement_.kv_begin.push_back(static_cast<std::int32_t>(first_row));
     placement_.kv_length.push_back(static_cast<std::int32_t>(position));
   }
+  /// The tokens of the text beyond `first` that are supervised become labels of the batch's last rows.
+  void label(const Example& example, std::int64_t first) {
+    const std::size_t rows = batch_.labels.size() - (example.tokens.size() - static_cast<std::size_t>(first));
+    for (auto t = static_cast<std::size_t>(first) + 1; t < example.tokens.size(); ++t)
+      if (example.supervised[t]) batch_.labels[rows + t - 1 - static_cast<std::size_t>(first)] = example.tokens[t];
+  }
   void run_pass() {
-    pass_.forward_cached(batch_, placement_, cache_, logits_);
+    pass_.forward_cached(batch_, placement_, cache_, logits_, nll_);
     batch_ = {}, placement_ = {};
   }
 
   void fill_prefix() {
     if (shared_ == 0) return;
-    append(0, 0, std::span(prompts_[0]).first(static_cast<std::size_t>(shared_)));
+    append(0, 0, std::span(prompts_[0]).first(static_cast<std::size_t>(shared_)), 0);
     run_pass();
   }
   void copy_prefix(std::size_t slot) {
@@ -129,18 +155,28 @@ class Generation {
     std::int64_t room = pass_options().max_tokens;
     for (std::size_t slot = 0; slot < slots_.size() && next_prompt_ < prompts_.size(); ++slot) {
       if (slots_[slot].active) continue;
-      const auto& prompt = prompts_[next_prompt_];
-      const std::int64_t tokens = static_cast<std::int64_t>(prompt.size()) - shared_;
-      if (tokens > room) break;
-      room -= tokens;
+      const auto tokens = fed(next_prompt_).subspan(static_cast<std::size_t>(shared_));
+      if (static_cast<std::int64_t>(tokens.size()) > room) break;
+      room -= static_cast<std::int64_t>(tokens.size());
       copy_prefix(slot);
-      append(base(slot), shared_, std::span(prompt).subspan(static_cast<std::size_t>(shared_)));
-      slots_[slot] = {next_prompt_++, static_cast<std::int64_t>(prompt.size()), -1, true};
+      const std::size_t length = prompts_[next_prompt_].size();
+      append(base(slot), shared_, tokens, length - static_cast<std::size_t>(shared_) - 1);
+      if (text(next_prompt_)) label(*text(next_prompt_), shared_);
+      slots_[slot] = {next_prompt_++, static_cast<std::int64_t>(length), -1, true};
       admitted.push_back(slot);
     }
     if (admitted.empty()) return;
     run_pass();
+    take_nll(admitted);
     take_tokens(admitted);
+  }
+  void take_nll(const std::vector<std::size_t>& slots) {
+    auto row = nll_.begin();
+    for (const std::size_t slot : slots) {
+      const Example* example = text(slots_[slot].prompt);
+      for (std::int64_t left = example ? example->supervised_tokens() : 0; left > 0; --left)
+        results_[slots_[slot].prompt].nll += double{*row++};
+    }
   }
 
   void decode() {
@@ -148,7 +184,7 @@ class Generation {
     for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
       Sequence& sequence = slots_[slot];
       if (!sequence.active) continue;
-      append(base(slot), sequence.length++, std::span(&sequence.next, 1));
+      append(base(slot), sequence.length++, std::span(&sequence.next, 1), 0);
       active.push_back(slot);
     }
     run_pass();
@@ -175,13 +211,14 @@ class Generation {
   const GenerateOptions& options_;
   std::span<const std::vector<std::int32_t>> prompts_;
   const TokenCallback& on_token_;
+  std::span<const Example* const> texts_;
   std::int64_t shared_, capacity_;
   std::vector<Sequence> slots_;
   Pass pass_;
   KvCache cache_;
   Batch batch_;
   CachePlacement placement_;
-  std::vector<float> logits_;
+  std::vector<float> logits_, nll_;
   std::vector<Generated> results_;
   std::size_t next_prompt_ = 0;
   bool cancelled_ = false;
@@ -259,8 +296,10 @@ std::int32_t sample_token(std::span<const float> logits, const GenerateOptions& 
 
 std::vector<Generated> generate(const CausalLM& model, const LoraAdapter* adapter,
                                 std::span<const std::vector<std::int32_t>> prompts, const GenerateOptions& options,
-                                const TokenCallback& on_token) {
+                                const TokenCallback& on_token, std::span<const Example* const> texts) {
   check(options);
+  FT_CHECK(texts.empty() || texts.size() == prompts.size(), invalid_argument, "[generate] ", prompts.size(), " prompts and ",
+           texts.size(), " texts");
   if (prompts.empty()) return {};
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     FT_CHECK(!prompts[i].empty(), invalid_argument, "[generate] prompt ", i, " is empty");
@@ -268,8 +307,10 @@ std::vector<Generated> generate(const CausalLM& model, const LoraAdapter* adapte
     FT_CHECK(needed <= model.config().max_position_embeddings, invalid_argument, "[generate] prompt ", i, " of ",
              prompts[i].size(), " tokens and ", options.max_tokens, " new ones need ", needed,
              " positions, the model has ", model.config().max_position_embeddings, "; ask for fewer new tokens");
+    FT_CHECK(texts.empty() || texts[i] == nullptr || texts[i]->begins_with(prompts[i]), invalid_argument, "[generate] text ",
+             i, " does not begin with its prompt");
   }
-  return Generation(model, adapter, prompts, options, on_token).run();
+  return Generation(model, adapter, prompts, options, on_token, texts).run();
 }
 
 }  // namespace ftlib

@@ -332,7 +332,7 @@ class Run {
     emit("done", done);
     journal_->sync();
     write_record(digest);
-    return {true, out_of_patience(), trainer_.step_count(), std::move(done)};
+    return {true, out_of_patience(), trainer_.step_count(), std::move(done), tokens_};
   }
 
   Json done_fields(const std::string& digest) const {

@@ -23,6 +23,9 @@ struct Example {
 
   std::int64_t length() const noexcept { return static_cast<std::int64_t>(tokens.size()); }
   std::int64_t supervised_tokens() const noexcept { return std::count(supervised.begin(), supervised.end(), 1); }
+  bool begins_with(std::span<const std::int32_t> prompt) const noexcept {
+    return prompt.size() <= tokens.size() && std::equal(prompt.begin(), prompt.end(), tokens.begin());
+  }
 };
 
 /// T tokens in S segments.

@@ -43,11 +43,17 @@ struct ScoredOutput {
   std::vector<double> scores;  ///< one a metric
 };
 
-/// Generates an answer to each prompt and scores it against the prompt's reference. Throws as generate and
-/// Metric::score.
-std::vector<ScoredOutput> evaluate_outputs(const CausalLM& model, const LoraAdapter* adapter,
-                                           const Tokenizer& tokenizer, std::span<const Prompt> prompts,
-                                           std::span<const Metric> metrics, const GenerateOptions& options,
-                                           const TokenCallback& on_token = {});
+struct Evaluation {
+  LossReport loss;
+  std::vector<ScoredOutput> outputs;  ///< one a prompt
+};
+
+/// evaluate_loss, and an answer to each prompt, scored against the prompt's reference. places[i] is the example that
+/// prompts[i] belongs to: where it begins with the prompt, which is the rule, one pass over it does for both. Throws as
+/// generate and Metric::score. After on_token ended it, what it had not reached is missing in the loss.
+Evaluation evaluate(const CausalLM& model, const LoraAdapter* adapter, const Tokenizer& tokenizer,
+                    std::span<const Example> examples, std::span<const Prompt> prompts,
+                    std::span<const std::size_t> places, std::span<const Metric> metrics,
+                    const GenerateOptions& options, std::int64_t batch_tokens = 2048, const TokenCallback& on_token = {});
 
 }  // namespace ftlib::inline FTLIB_ABI

@@ -68,6 +68,7 @@ struct CachePlacement {
   std::vector<std::int32_t> rows;       ///< [T] cache row of each token
   std::vector<std::int32_t> kv_begin;   ///< [S]
   std::vector<std::int32_t> kv_length;  ///< [S], the batch's own tokens included
+  std::vector<std::int32_t> logit_rows; ///< [S] row of the batch whose logits are wanted
 };
 
 /// Dropout's identity: which step of which seeded run.
@@ -101,8 +102,10 @@ class Pass {
   void forward_backward(const Batch& batch, float gradient_scale, float* gradients, std::vector<float>& nll,
                         const DropoutKey& dropout = {});
 
-  /// Logits [S, V] f32 of the last token of each segment, with keys and values kept in `cache`.
-  void forward_cached(const Batch& batch, const CachePlacement& placement, KvCache& cache, std::vector<float>& logits);
+  /// Logits [S, V] f32 of one row of each segment, with keys and values kept in `cache`; and nll as of forward, where the
+  /// batch has labels.
+  void forward_cached(const Batch& batch, const CachePlacement& placement, KvCache& cache, std::vector<float>& logits,
+                      std::vector<float>& nll);
 
   /// After a pass whose loss is not finite: "model.layers.3" of the first kept activation that is not, or "the head".
   std::string first_non_finite_layer() const;

@@ -25,6 +25,7 @@ struct Generated {
   std::vector<std::int32_t> tokens;  ///< without the stop token
   bool stopped = false;              ///< by a stop token, not by max_tokens
   std::int64_t prompt_tokens = 0;
+  double nll = 0;  ///< nats, of the supervised tokens of the prompt's text
 };
 
 /// Called on the caller's thread with each new token; false ends the generation of all prompts.
@@ -33,9 +34,12 @@ using TokenCallback = std::function<bool(std::size_t prompt, std::int32_t token)
 /// One result a prompt, in order. `adapter` may be null (the base answers). Tokens of a prompt do not depend on the other
 /// prompts. Throws Error{invalid_argument} on an empty prompt, one that does not fit the model's positions together with
 /// max_tokens, or options out of range; Error{non_finite} where logits are not finite.
+///
+/// `texts` is empty, or has for each prompt null or an example that begins with the prompt: one pass over it gives the keys
+/// of the prompt and the nll of the example, in the bits of evaluate_loss. The answer does not see the text.
 std::vector<Generated> generate(const CausalLM& model, const LoraAdapter* adapter,
                                 std::span<const std::vector<std::int32_t>> prompts, const GenerateOptions& options,
-                                const TokenCallback& on_token = {});
+                                const TokenCallback& on_token = {}, std::span<const Example* const> texts = {});
 
 /// One token from logits [V] under the options; a pure function of its arguments.
 std::int32_t sample_token(std::span<const float> logits, const GenerateOptions& options, std::uint64_t prompt,

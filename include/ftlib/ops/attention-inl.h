@@ -55,8 +55,11 @@ inline double attention_pairs(const AttentionSegments& segments, std::int64_t he
 }  // namespace detail
 
 inline OpWork op_work(const AttentionArgs& a) noexcept {
+  double keys = 0;  // a cache holds more rows than its segments
+  for (std::int64_t s = 0; s < a.segments.count; ++s)
+    keys += static_cast<double>(reference::attention_span(a.segments, s).kv_count);
   return {4 * detail::attention_pairs(a.segments, a.q.shape[1]) * static_cast<double>(a.q.shape[2]),
-          detail::bytes_of(a.q, a.k, a.v, a.y, a.lse)};
+          detail::bytes_of(a.q, a.y, a.lse) + keys / static_cast<double>(a.k.shape[0]) * detail::bytes_of(a.k, a.v)};
 }
 inline OpWork op_work(const AttentionBackwardArgs& a) noexcept {
   return {10 * detail::attention_pairs(a.segments, a.q.shape[1]) * static_cast<double>(a.q.shape[2]),

@@ -45,6 +45,7 @@ struct RunResult {
   bool early_stopped = false;   ///< by patience
   std::int64_t steps = 0;
   Json done;                    ///< the "done" event
+  std::int64_t tokens = 0;      ///< that this call trained on
 };
 
 /// Trains `adapter` and writes the folder. With `valid`, the adapter of the lowest validation loss is what is written and
