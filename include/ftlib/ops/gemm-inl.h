@@ -14,6 +14,7 @@ namespace detail {
 inline constexpr std::int64_t kPanelBytes = 256 << 10;    ///< of one chunk's panels: stays in a 1 MiB second-level cache
 inline constexpr std::int64_t kSmallPanelBytes = 16 << 10;  ///< for few rows, where a panel is read as often as written
 inline constexpr std::int64_t kFewRows = 16;    ///< up to here small panels
+inline constexpr std::int64_t kMostRows = 2048;  ///< of one chunk
 inline constexpr std::int64_t kSomeRows = 64;   ///< up to here an f32 matrix that lies right is not copied to panels
 inline constexpr std::int64_t kFewDots = 1024;  ///< columns, up to here chunks are small, for threads to share them evenly
 inline constexpr std::int64_t kFewDotLanes = 32;
@@ -87,11 +88,13 @@ struct GemmPlan {
       lanes = round_up(lanes, std::max<std::int64_t>(weight_format_info(problem.b.view.format).block_size, width));
     return std::min(ceil_div(lanes, width), ceil_div(problem.columns, width));
   }
-  /// About 24 chunks where the rows of one are enough to pay for its panels.
+  /// About 24 chunks where the rows of one are enough to pay for its panels; more where there are so many rows that the
+  /// next panel would find them gone from the caches.
   void cut_rows() noexcept {
     const std::int64_t least = column_chunks == 1 ? 96 : 192;
-    const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(24, column_chunks * slices), 1,
-                                                         std::max<std::int64_t>(problem.rows / least, 1));
+    const std::int64_t wanted = std::max(std::clamp<std::int64_t>(ceil_div(24, column_chunks * slices), 1,
+                                                                  std::max<std::int64_t>(problem.rows / least, 1)),
+                                         ceil_div(problem.rows, kMostRows));
     const std::int64_t step = packs_a || packs_u ? kernel.width : kernel.row_step;
     row_block = round_up(ceil_div(problem.rows, wanted), step);
     row_chunks = ceil_div(problem.rows, row_block);
@@ -169,9 +172,9 @@ class GemmChunk {
  public:
   GemmChunk(const GemmPlan& plan, const GemmMemory& memory, const GemmSlices& slices, std::int64_t chunk) noexcept
       : plan_(plan), problem_(plan.problem), memory_(memory), slices_(slices), block_(plan.block(chunk)),
-        slice_(chunk % plan.slices), row_(block_ % plan.row_chunks * plan.row_block),
+        slice_(chunk % plan.slices), row_(block_ / plan.column_chunks * plan.row_block),
         rows_(std::min(plan.row_block, problem_.rows - row_)),
-        column_(block_ / plan.row_chunks * plan.panels * plan.width),
+        column_(block_ % plan.column_chunks * plan.panels * plan.width),
         columns_(std::min(plan.panels * plan.width, problem_.columns - column_)),
         first_depth_(slice_ * plan.slice_depth), last_depth_(std::min(first_depth_ + plan.slice_depth, problem_.depth)) {}
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The backward pass: one (segment, key/value head) at a time, its keys and values packed once, its queries walked in
-// blocks; every gradient is summed in f32 in the order of the blocks (FlashAttention-2, algorithm 2, loops exchanged).
+// blocks; every gradient is summed in f32 in the order of the blocks (FlashAttention-2, algorithm 2, loops exchanged). The
+// queries of a long segment are cut into parts for several threads, whose sums for keys and values are added in order.
 #pragma once
+#include <memory>
+
+#include "ftlib/core/scratch.h"
 #include "ftlib/ops/kernels/attention.h"
 
 namespace ftlib::inline FTLIB_ABI {
@@ -12,7 +16,7 @@ template <class Tile>
 struct AttentionBackwardScratch {
   using Unit = typename Tile::Unit;
   Unit *k_transposed, *v_transposed, *k_joined;  ///< per key block
-  float *dk, *dv;                                ///< [keys, columns]
+  float *dk, *dv = nullptr;                      ///< [keys, columns]; room for both at dk
   Unit *q, *dy, *q_joined, *dy_joined;           ///< one block of queries; the joined ones may be the rows themselves
   float *dq, *lse, *delta;
   float *p, *ds;        ///< [rows, kKeyBlock] where a unit is a float, else one tile of rows
@@ -26,8 +30,7 @@ struct AttentionBackwardScratch {
     k_transposed = carver.take<Unit>(blocks * kKeyBlock * head.units);
     v_transposed = carver.take<Unit>(blocks * kKeyBlock * head.units);
     k_joined = carver.take<Unit>(blocks * kKeyBlock / kPair * head.columns);
-    dk = carver.take<float>(blocks * kKeyBlock * head.columns);
-    dv = carver.take<float>(blocks * kKeyBlock * head.columns);
+    dk = carver.take<float>(2 * blocks * kKeyBlock * head.columns);
     q = carver.take<Unit>(rows * head.units);
     dy = carver.take<Unit>(rows * head.units);
     q_joined = kPair == 1 ? q : carver.take<Unit>(pairs * head.columns);
@@ -141,24 +144,84 @@ FT_ALWAYS_INLINE void store_row(const float* from, S* to, std::int64_t dim) noex
   each<V>(dim, [&](std::int64_t e, auto... part) { V::load(from + e).store(to + e, part...); });
 }
 
+/// Parts that a segment's queries are cut into: by its length alone, so that its bits depend on nothing else.
+inline std::int64_t query_parts(std::int64_t tokens) noexcept {
+  constexpr std::int64_t kPart = 1024, kMost = 8;
+  return tokens < 2 * kPart ? 1 : tokens / kPart < kMost ? tokens / kPart : kMost;
+}
+
+/// Where part `part` begins. Parts are of about equal work: a query's grows with its position.
+inline std::int64_t query_part_begin(std::int64_t tokens, std::int64_t part, std::int64_t positions) noexcept {
+  const std::int64_t parts = query_parts(tokens);
+  if (part == parts) return tokens;
+  const double share = std::sqrt(static_cast<double>(part) / static_cast<double>(parts));
+  return static_cast<std::int64_t>(static_cast<double>(tokens) * share) / positions * positions;
+}
+
+/// Floats that the parts before `part` sum dk and dv in: of the keys that their queries see.
+inline std::int64_t part_sums(std::int64_t tokens, std::int64_t part, std::int64_t positions, std::int64_t columns) noexcept {
+  std::int64_t keys = 0;
+  for (std::int64_t i = 1; i <= part; ++i) keys += round_up(query_part_begin(tokens, i, positions), kKeyBlock);
+  return 2 * keys * columns;
+}
+
+/// Queries [begin, end) of one segment and head.
+struct QueryPart {
+  AttentionBlock block;  ///< the first block of the segment's queries
+  std::int64_t part, parts, begin, end;
+  std::int64_t sums, counter;  ///< of a segment in several parts: where its first part's sums are, and which counter
+};
+
+/// All chunks of a batch: of each segment, of each head, the parts.
+struct QueryParts {
+  const AttentionSegments& segments;
+  std::int64_t kv_heads, group, positions, columns;
+
+  struct Before {
+    std::int64_t segment = 0, chunks = 0, sums = 0, counters = 0;
+  };
+  /// What comes before the segment of chunk n; everything, for an n beyond all.
+  Before before(std::int64_t n) const noexcept {
+    Before b;
+    for (; b.segment < segments.count; ++b.segment) {
+      const std::int64_t tokens = reference::attention_span(segments, b.segment).q_count, parts = query_parts(tokens);
+      if (n - b.chunks < parts * kv_heads) break;
+      b.chunks += parts * kv_heads;
+      if (parts == 1) continue;
+      b.sums += kv_heads * part_sums(tokens, parts, positions, columns);
+      b.counters += kv_heads;
+    }
+    return b;
+  }
+  QueryPart at(std::int64_t n) const noexcept {
+    const Before b = before(n);
+    const auto span = reference::attention_span(segments, b.segment);
+    const std::int64_t tokens = span.q_count, parts = query_parts(tokens);
+    const std::int64_t head = (n - b.chunks) / parts, part = (n - b.chunks) % parts;
+    return {{span, 0, tokens < positions ? tokens : positions, head, group}, part, parts,
+            query_part_begin(tokens, part, positions), query_part_begin(tokens, part + 1, positions),
+            b.sums + head * part_sums(tokens, parts, positions, columns), b.counters + head};
+  }
+};
+
 template <class Tile, class S>
-void attend_segment_backward(const AttentionBackwardArgs& args, AttentionBlock block, const HeadSizes<Tile>& head,
-                             const AttentionBackwardScratch<Tile>& s) noexcept {
+void attend_part_backward(const AttentionBackwardArgs& args, const QueryPart& part, const HeadSizes<Tile>& head,
+                          const AttentionBackwardScratch<Tile>& s) noexcept {
   using V = typename Tile::Vector;
-  const auto k = heads_of<S>(args.k), v = heads_of<S>(args.v);
-  const auto dq = heads_of<S>(args.dq), dk = heads_of<S>(args.dk), dv = heads_of<S>(args.dv);
-  const std::int64_t tokens = block.span.q_count, positions = block.count, begin = block.span.q;
-  for (std::int64_t key = 0; key < tokens; key += kKeyBlock) {
-    const std::int64_t count = tokens - key < kKeyBlock ? tokens - key : kKeyBlock;
+  AttentionBlock block = part.block;
+  const auto k = heads_of<S>(args.k), v = heads_of<S>(args.v), dq = heads_of<S>(args.dq);
+  const std::int64_t positions = block.count, begin = block.span.q;
+  for (std::int64_t key = 0; key < part.end; key += kKeyBlock) {
+    const std::int64_t count = part.end - key < kKeyBlock ? part.end - key : kKeyBlock;
     const auto k_row = [&](std::int64_t n) { return n < count ? k(begin + key + n, block.kv_head) : nullptr; };
     const auto v_row = [&](std::int64_t n) { return v(begin + key + n, block.kv_head); };
     fill_transposed<Tile>(k_row, count, head, s.k_transposed + key * head.units);
     fill_transposed<Tile>(v_row, count, head, s.v_transposed + key * head.units);
     fill_joined<Tile>(k_row, kKeyBlock, head, s.k_joined + key / Tile::kPair * head.columns);
   }
-  for (std::int64_t i = 0; i < round_up(tokens, kKeyBlock) * head.columns; ++i) s.dk[i] = s.dv[i] = 0;
-  for (block.first = 0; block.first < tokens; block.first += positions) {
-    block.count = tokens - block.first < positions ? tokens - block.first : positions;
+  for (std::int64_t i = 0; i < round_up(part.end, kKeyBlock) * head.columns; ++i) s.dk[i] = s.dv[i] = 0;
+  for (block.first = part.begin; block.first < part.end; block.first += positions) {
+    block.count = part.end - block.first < positions ? part.end - block.first : positions;
     const std::int64_t rows = block.rows(), last = block.first + block.count;
     load_queries<Tile, S>(args, block, head, s);
     for (std::int64_t i = 0; i < rows * head.columns; ++i) s.dq[i] = 0;
@@ -173,26 +236,60 @@ void attend_segment_backward(const AttentionBackwardArgs& args, AttentionBlock b
     for (std::int64_t r = 0; r < rows; ++r)
       store_row<V>(s.dq + r * head.columns, dq(block.token(r), block.head(r)), head.dim);
   }
-  for (std::int64_t n = 0; n < tokens; ++n) {
-    store_row<V>(s.dk + n * head.columns, dk(begin + n, block.kv_head), head.dim);
-    store_row<V>(s.dv + n * head.columns, dv(begin + n, block.kv_head), head.dim);
-  }
+}
+
+/// dk and dv of a segment and head: the sums of its parts, added in order. Each part's are dk, then dv, of its keys.
+template <class Tile, class S>
+void store_key_gradients(const AttentionBackwardArgs& args, const QueryPart& of, const float* sums,
+                         const HeadSizes<Tile>& head) noexcept {
+  using V = typename Tile::Vector;
+  const std::int64_t tokens = of.block.span.q_count, positions = of.block.count;
+  const TensorView* const gradients[] = {&args.dk, &args.dv};
+  for (int g = 0; g < 2; ++g)
+    for (std::int64_t part = 0, key = 0; part < of.parts; ++part)
+      for (const std::int64_t end = query_part_begin(tokens, part + 1, positions); key < end; ++key)
+        each<V>(head.dim, [&, to = heads_of<S>(*gradients[g])(of.block.span.q + key, of.block.kv_head)](std::int64_t e,
+                                                                                                        auto... rest) {
+          V sum = V::set(0);
+          for (std::int64_t from = part; from < of.parts; ++from) {
+            const std::int64_t keys = round_up(query_part_begin(tokens, from + 1, positions), kKeyBlock);
+            const float* row = sums + part_sums(tokens, from, positions, head.columns) + (g * keys + key) * head.columns;
+            sum = from == part ? V::load(row + e) : sum + V::load(row + e);
+          }
+          sum.store(to + e, rest...);
+        });
 }
 
 template <class Tile, class S>
 Status attention_backward_with(const AttentionBackwardArgs& args) noexcept {
   const std::int64_t kv_heads = args.k.shape[1], group = args.q.shape[1] / kv_heads;
-  const std::int64_t positions = query_block(group);
   const HeadSizes<Tile> head(args.q.shape[2]);
+  const QueryParts parts{args.segments, kv_heads, group, query_block(group), head.columns};
+  const auto all = parts.before(std::numeric_limits<std::int64_t>::max());
+  float* sums = nullptr;
+  std::atomic<std::int32_t>* done = nullptr;
+  if (all.counters > 0) {
+    sums = static_cast<float*>(region_scratch(all.sums * 4 + all.counters * static_cast<std::int64_t>(sizeof *done)));
+    if (sums == nullptr) return Status::out_of_memory;
+    done = reinterpret_cast<std::atomic<std::int32_t>*>(sums + all.sums);
+    for (std::int64_t i = 0; i < all.counters; ++i) std::construct_at(done + i, 0);
+  }
   std::atomic<bool> out_of_memory{false};
-  parallel_for(args.segments.count * kv_heads, [&](std::int64_t chunk) {
-    const auto span = reference::attention_span(args.segments, chunk / kv_heads);
-    if (span.q_count == 0) return;
-    const AttentionBlock block{span, 0, span.q_count < positions ? span.q_count : positions, chunk % kv_heads, group};
-    void* memory = scratch(AttentionBackwardScratch<Tile>(nullptr, span.q_count, block.rows(), head).bytes);
+  parallel_for(all.chunks, [&](std::int64_t chunk) {
+    const QueryPart part = parts.at(chunk);
+    if (part.end == 0) return;
+    void* memory = scratch(AttentionBackwardScratch<Tile>(nullptr, part.end, part.block.rows(), head).bytes);
     if (memory == nullptr) return out_of_memory.store(true, std::memory_order_relaxed);
-    attend_segment_backward<Tile, S>(args, block, head,
-                                     AttentionBackwardScratch<Tile>(memory, span.q_count, block.rows(), head));
+    AttentionBackwardScratch<Tile> s(memory, part.end, part.block.rows(), head);
+    const float* of_segment = s.dk;
+    if (part.parts > 1) {
+      of_segment = sums + part.sums;
+      s.dk = sums + part.sums + part_sums(part.block.span.q_count, part.part, parts.positions, head.columns);
+    }
+    s.dv = s.dk + round_up(part.end, kKeyBlock) * head.columns;
+    attend_part_backward<Tile, S>(args, part, head, s);
+    if (part.parts == 1 || done[part.counter].fetch_add(1, std::memory_order_acq_rel) + 1 == part.parts)
+      store_key_gradients<Tile, S>(args, part, of_segment, head);
   });
   return out_of_memory.load() ? Status::out_of_memory : Status::ok;
 }
