@@ -145,13 +145,13 @@ FT_ALWAYS_INLINE void store_row(const float* from, S* to, std::int64_t dim) noex
 }
 
 /// Parts that a segment's queries are cut into: by its length alone, so that its bits depend on nothing else.
-inline std::int64_t query_parts(std::int64_t tokens) noexcept {
+FT_ALWAYS_INLINE std::int64_t query_parts(std::int64_t tokens) noexcept {
   constexpr std::int64_t kPart = 1024, kMost = 8;
   return tokens < 2 * kPart ? 1 : tokens / kPart < kMost ? tokens / kPart : kMost;
 }
 
 /// Where part `part` begins. Parts are of about equal work: a query's grows with its position.
-inline std::int64_t query_part_begin(std::int64_t tokens, std::int64_t part, std::int64_t positions) noexcept {
+FT_ALWAYS_INLINE std::int64_t query_part_begin(std::int64_t tokens, std::int64_t part, std::int64_t positions) noexcept {
   const std::int64_t parts = query_parts(tokens);
   if (part == parts) return tokens;
   const double share = std::sqrt(static_cast<double>(part) / static_cast<double>(parts));
@@ -159,7 +159,8 @@ inline std::int64_t query_part_begin(std::int64_t tokens, std::int64_t part, std
 }
 
 /// Floats that the parts before `part` sum dk and dv in: of the keys that their queries see.
-inline std::int64_t part_sums(std::int64_t tokens, std::int64_t part, std::int64_t positions, std::int64_t columns) noexcept {
+FT_ALWAYS_INLINE std::int64_t part_sums(std::int64_t tokens, std::int64_t part, std::int64_t positions,
+                                        std::int64_t columns) noexcept {
   std::int64_t keys = 0;
   for (std::int64_t i = 1; i <= part; ++i) keys += round_up(query_part_begin(tokens, i, positions), kKeyBlock);
   return 2 * keys * columns;
@@ -181,7 +182,7 @@ struct QueryParts {
     std::int64_t segment = 0, chunks = 0, sums = 0, counters = 0;
   };
   /// What comes before the segment of chunk n; everything, for an n beyond all.
-  Before before(std::int64_t n) const noexcept {
+  FT_ALWAYS_INLINE Before before(std::int64_t n) const noexcept {
     Before b;
     for (; b.segment < segments.count; ++b.segment) {
       const std::int64_t tokens = reference::attention_span(segments, b.segment).q_count, parts = query_parts(tokens);
@@ -193,7 +194,7 @@ struct QueryParts {
     }
     return b;
   }
-  QueryPart at(std::int64_t n) const noexcept {
+  FT_ALWAYS_INLINE QueryPart at(std::int64_t n) const noexcept {
     const Before b = before(n);
     const auto span = reference::attention_span(segments, b.segment);
     const std::int64_t tokens = span.q_count, parts = query_parts(tokens);
