@@ -7,6 +7,7 @@
 OUT becomes a PEFT folder. Prints one JSON object: seconds of the training loop, peak_rss_bytes, steps.
 """
 import argparse
+import contextlib
 import json
 import pathlib
 import resource
@@ -46,13 +47,14 @@ def main() -> int:
     model = common.load_gguf(options.model, attention="sdpa").to(torch.bfloat16)
     config = SFTConfig(output_dir=str(options.out), num_train_epochs=options.epochs, learning_rate=options.lr,
                        per_device_train_batch_size=options.batch, lr_scheduler_type="cosine", warmup_steps=3, bf16=True, use_cpu=True,
-                       max_length=1024, report_to="none", save_strategy="no", logging_steps=10, seed=0,
+                       max_length=1024, report_to="none", save_strategy="no", logging_steps=10, disable_tqdm=True, seed=0,
                        gradient_checkpointing=False)
     lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
     trainer = SFTTrainer(model=model, args=config, train_dataset=data, peft_config=lora,
                          processing_class=load_tokenizer(options.model))
     begin = time.perf_counter()
-    trainer.train()
+    with contextlib.redirect_stdout(sys.stderr):  # where the trainer prints its own logs
+        trainer.train()
     seconds = time.perf_counter() - begin
     trainer.save_model(str(options.out))
     print(json.dumps({"event": "trl", "seconds": seconds, "steps": trainer.state.global_step,

@@ -3,7 +3,7 @@
 // And its like for a few rows, which meets the weight's values as they are decoded and writes no panel.
 #include <immintrin.h>
 
-#include "kernels/avx512bf16_readers.h"
+#include "kernels/avx512bf16_squares.h"
 #include "kernels/gemm_kernels.h"
 
 namespace ftlib::inline FTLIB_ABI {

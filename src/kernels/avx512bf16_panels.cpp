@@ -3,7 +3,7 @@
 // format.
 #include <immintrin.h>
 
-#include "kernels/avx512bf16_readers.h"
+#include "kernels/avx512bf16_squares.h"
 #include "kernels/gemm_kernels.h"
 
 namespace ftlib::inline FTLIB_ABI {
