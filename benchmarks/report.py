@@ -105,6 +105,23 @@ def plot(sweep, rows):
     return "\n".join(parts) + "\n"
 
 
+def equal_time_lines(result):
+    """What equal_time.py found."""
+    def row(name, r, seconds):
+        return f"| {name} | {seconds:.0f} s | {r['peak_rss_bytes'] / bench.GIB:.1f} GiB | {r['loss']:.3f} | {r['metrics']['rouge-l']:.3f} |"
+
+    def interval(d):
+        return f"{d['difference']:.3f} [{d['low']:.3f}, {d['high']:.3f}]"
+
+    trl, ours, difference = result["trl"], result["ftlib"], result["difference"]
+    return ["## TRL's epoch, the same records", "",
+            "One epoch of each recipe over the demo's 500 records; the held-out loss and ROUGE-L are `ftlib eval`'s for both.", "",
+            "| | training | peak memory | loss | ROUGE-L |", "|---|---|---|---|---|", row("TRL, PEFT", trl, trl["seconds"]),
+            row("ftlib", ours, ours["train_seconds"]), "",
+            f"Paired difference and 95 % interval: loss {interval(difference['loss'])}, ROUGE-L "
+            f"{interval(difference['metrics']['rouge-l'])}.", ""]
+
+
 def page(machine, measured, results):
     peak = measured["peak"]
     lines = ["# Performance", "",
@@ -120,6 +137,9 @@ def page(machine, measured, results):
         if "peers" in results:
             lines += ["## Beside the peers, in the same rounds", "", "| what | ftlib | peer |", "|---|---|---|"]
             lines += [f"| {r['what']} | {r['ftlib']} | {r['peer']} |" for r in results["peers"]] + [""]
+    equal_time = bench.OUT / "equal-time.json"
+    if equal_time.exists():
+        lines += equal_time_lines(json.loads(equal_time.read_text()))
     for sweep in SWEEPS:
         if sweep.name not in measured["sweeps"]:
             continue
