@@ -48,11 +48,13 @@ Prompts make_prompts(const EvalArguments& o, const Dataset& dataset, const Model
   return result;
 }
 
+void check_interrupted() { FT_CHECK(!interrupted(), cancelled, "eval: interrupted"); }
+
 /// The loss, with a bar; an interruption ends it.
 LossReport loss_of(const EvalArguments& o, const CausalLM& model, const LoraAdapter* adapter, const Dataset& dataset) {
   Progress progress("eval, tokens", dataset.tokens);
   return evaluate_loss(model, adapter, dataset.examples, o.batch_tokens, nullptr, [&](std::int64_t done, std::int64_t) {
-    FT_CHECK(!interrupted(), cancelled, "eval: interrupted");
+    check_interrupted();
     if (done > 0) progress.update(done, "");
   });
 }
@@ -72,8 +74,8 @@ Evaluation answers_of(const EvalArguments& o, const CausalLM& model, const LoraA
     return !interrupted().load();
   };
   Evaluation found = evaluate(model, adapter, data.tokenizer, dataset.examples, prompts.prompts, prompts.places, metrics,
-                              options, o.batch_tokens, on_token);
-  FT_CHECK(!interrupted(), cancelled, "eval: interrupted");
+                              options, o.batch_tokens, on_token, [](std::int64_t, std::int64_t) { check_interrupted(); });
+  check_interrupted();
   progress.update(total, "");
   return found;
 }

@@ -63,7 +63,8 @@ LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std:
 Evaluation evaluate(const CausalLM& model, const LoraAdapter* adapter, const Tokenizer& tokenizer,
                     std::span<const Example> examples, std::span<const Prompt> prompts,
                     std::span<const std::size_t> places, std::span<const Metric> metrics,
-                    const GenerateOptions& options, std::int64_t batch_tokens, const TokenCallback& on_token) {
+                    const GenerateOptions& options, std::int64_t batch_tokens, const TokenCallback& on_token,
+                    const LossProgressFunction& progress) {
   std::vector<std::vector<std::int32_t>> tokens;
   std::vector<const Example*> texts;
   std::vector<bool> alone(examples.size(), true);
@@ -82,11 +83,12 @@ Evaluation evaluate(const CausalLM& model, const LoraAdapter* adapter, const Tok
     if (alone[i]) others.push_back(examples[i]), other_places.push_back(i);
     result.loss.tokens += examples[i].length();
   }
-  const LossReport rest = evaluate_loss(model, adapter, others, batch_tokens);
+  const LossReport rest = evaluate_loss(model, adapter, others, batch_tokens, nullptr, progress);
   for (std::size_t i = 0; i < others.size(); ++i) result.loss.examples[other_places[i]] = rest.examples[i];
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     if (texts[i]) result.loss.examples[places[i]].nll = generated[i].nll;
-    ScoredOutput& output = result.outputs.emplace_back(tokenizer.decode(generated[i].tokens, true));
+    result.outputs.push_back({tokenizer.decode(generated[i].tokens, true), {}});
+    ScoredOutput& output = result.outputs.back();
     for (const Metric& metric : metrics) output.scores.push_back(metric.score(output.output, prompts[i].reference));
   }
   finish(result.loss);

@@ -24,8 +24,8 @@ INLINE __m512 widen(__m256i bf16s) { return _mm512_castsi512_ps(_mm512_slli_epi3
 INLINE __m128i load_16(const void* bytes) { return _mm_loadu_si128(static_cast<const __m128i*>(bytes)); }
 
 // Readers. offset(row, column) finds a run of 32 values, row_step leads to the same columns of the next row, kLine to the next
-// line of the cache. affine(offset)
-// is the scale and minimum of a run, affine_rows those of 16 rows at once; the dense formats have none.
+// line of the cache. affine(offset) is the scale and minimum of a run, affine_rows those of 16 rows at once; the dense formats
+// have none.
 // bf16<kWhole>(offset, count, a) reads the run rounded, f32<kWhole, kHalf> its first or second 16 values as they are. Without
 // kWhole the values beyond `count` are not touched and read as zero; block formats only have whole runs.
 
@@ -205,15 +205,6 @@ struct BlockRows {
   }
 };
 
-/// Four depths of 16 rows as two words of bf16 pairs; the reader decodes two depths of eight rows at a time.
-template <class Reader, class Sink>
-INLINE void emit_pairs(const Reader& reader, __m512i codes, __m512 low_rows, __m512 high_rows, int step, Sink& sink) {
-  sink(step, (__m512i)_mm512_cvtne2ps_pbh(reader.template decode_pairs<32>(codes, high_rows),
-                                          reader.template decode_pairs<0>(codes, low_rows)));
-  sink(step + 1, (__m512i)_mm512_cvtne2ps_pbh(reader.template decode_pairs<34>(codes, high_rows),
-                                              reader.template decode_pairs<2>(codes, low_rows)));
-}
-
 /// q4_0 in 18 bytes, q4_1 in 20: element i in the low half of code byte i, element i + 16 in the high half.
 template <int kBytes>
 struct Q4Rows : BlockRows<kBytes> {
@@ -283,7 +274,8 @@ struct Q8Rows : BlockRows<34>, Rounding<Q8Rows> {
   template <int kPack, class Sink>
   INLINE void emit(__m512i codes, __m512 low_rows, __m512 high_rows, int step, Sink& sink) const {
     if constexpr (kPack == 2) {
-      emit_pairs(*this, codes, low_rows, high_rows, step, sink);
+      sink(step, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<32>(codes, high_rows), decode_pairs<0>(codes, low_rows)));
+      sink(step + 1, (__m512i)_mm512_cvtne2ps_pbh(decode_pairs<34>(codes, high_rows), decode_pairs<2>(codes, low_rows)));
     } else {
       const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
       const __m512 scale = _mm512_permutex2var_ps(low_rows, even, high_rows);

@@ -64,12 +64,7 @@ INLINE void read_square(const Reader& reader, std::int64_t offset, const AffineR
 INLINE void transpose_bytes(const std::uint8_t* rows, std::int64_t row_step, __m512i (&u)[4]) {
   __m512i z[4];
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i, rows += row_step) {  // rows i, 4 + i, 8 + i, 12 + i
-    z[i] = _mm512_castsi128_si512(load_16(rows));
-#pragma GCC unroll 3
-    for (int lane = 1; lane < 4; ++lane)
-      z[i] = _mm512_mask_broadcast_i32x4(z[i], static_cast<__mmask16>(15 << 4 * lane), load_16(rows + 4 * lane * row_step));
-  }
+  for (int i = 0; i < 4; ++i) z[i] = load_four_rows(rows + i * row_step, 4 * row_step);  // rows i, 4 + i, 8 + i, 12 + i
   const __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
   const __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
   u[0] = _mm512_unpacklo_epi64(a, c), u[1] = _mm512_unpackhi_epi64(a, c);

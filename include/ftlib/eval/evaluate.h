@@ -50,10 +50,12 @@ struct Evaluation {
 
 /// evaluate_loss, and an answer to each prompt, scored against the prompt's reference. places[i] is the example that
 /// prompts[i] belongs to: where it begins with the prompt, which is the rule, one pass over it does for both. Throws as
-/// generate and Metric::score. After on_token ended it, what it had not reached is missing in the loss.
+/// generate and Metric::score. After on_token ended it, what it had not reached is missing in the loss. `progress` is told of
+/// the other examples, which are run as by evaluate_loss after the answers.
 Evaluation evaluate(const CausalLM& model, const LoraAdapter* adapter, const Tokenizer& tokenizer,
                     std::span<const Example> examples, std::span<const Prompt> prompts,
                     std::span<const std::size_t> places, std::span<const Metric> metrics,
-                    const GenerateOptions& options, std::int64_t batch_tokens = 2048, const TokenCallback& on_token = {});
+                    const GenerateOptions& options, std::int64_t batch_tokens = 2048, const TokenCallback& on_token = {},
+                    const LossProgressFunction& progress = {});
 
 }  // namespace ftlib::inline FTLIB_ABI

@@ -150,27 +150,10 @@ struct GemmMemory {
   }
 };
 
-/// The sums of a sliced problem, shared by its chunks: whoever finishes a block's last slice adds them up.
-struct GemmSlices {
-  float* sums = nullptr;
-  std::atomic<std::int32_t>* done = nullptr;  ///< slices of each block
-
-  /// False where memory is short.
-  bool take(const GemmPlan& plan) noexcept {
-    if (!plan.sliced()) return true;
-    const std::int64_t floats = plan.block_floats() * plan.chunks(), counters = plan.blocks();
-    sums = static_cast<float*>(region_scratch(floats * 4 + counters * static_cast<std::int64_t>(sizeof *done)));
-    if (sums == nullptr) return false;
-    done = reinterpret_cast<std::atomic<std::int32_t>*>(sums + floats);
-    for (std::int64_t i = 0; i < counters; ++i) std::construct_at(done + i, 0);
-    return true;
-  }
-};
-
 /// One chunk: a block of rows by a few panels of columns, over the whole depth or one slice of it.
 class GemmChunk {
  public:
-  GemmChunk(const GemmPlan& plan, const GemmMemory& memory, const GemmSlices& slices, std::int64_t chunk) noexcept
+  GemmChunk(const GemmPlan& plan, const GemmMemory& memory, const RegionSums& slices, std::int64_t chunk) noexcept
       : plan_(plan), problem_(plan.problem), memory_(memory), slices_(slices), block_(plan.block(chunk)),
         slice_(chunk % plan.slices), row_(block_ / plan.column_chunks * plan.row_block),
         rows_(std::min(plan.row_block, problem_.rows - row_)),
@@ -193,7 +176,7 @@ class GemmChunk {
       multiply(depth, depths);
       depth += depths;
     } while (depth < last_depth_);
-    if (plan_.sliced() && slices_.done[block_].fetch_add(1, std::memory_order_acq_rel) + 1 == plan_.slices) add_slices();
+    if (plan_.sliced() && slices_.finishes(block_, plan_.slices)) add_slices();
   }
 
  private:
@@ -326,15 +309,15 @@ class GemmChunk {
   const GemmPlan& plan_;
   const GemmProblem& problem_;
   const GemmMemory& memory_;
-  const GemmSlices& slices_;
+  const RegionSums& slices_;
   std::int64_t block_, slice_, row_, rows_, column_, columns_, first_depth_, last_depth_;
 };
 
 FTLIB_INLINE Status gemm(const GemmKernel& kernel, const GemmProblem& problem) noexcept {
   if (problem.rows == 0 || problem.columns == 0) return Status::ok;
   const GemmPlan plan(kernel, problem);
-  GemmSlices slices;
-  if (!slices.take(plan)) return Status::out_of_memory;
+  RegionSums slices;
+  if (plan.sliced() && !slices.take(plan.block_floats() * plan.chunks(), plan.blocks())) return Status::out_of_memory;
   std::atomic<bool> short_of_memory{false};
   ftlib::parallel_for(plan.chunks(), [&](std::int64_t chunk) {
     const GemmMemory memory(plan);

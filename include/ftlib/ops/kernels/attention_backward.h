@@ -3,8 +3,6 @@
 // blocks; every gradient is summed in f32 in the order of the blocks (FlashAttention-2, algorithm 2, loops exchanged). The
 // queries of a long segment are cut into parts for several threads, whose sums for keys and values are added in order.
 #pragma once
-#include <memory>
-
 #include "ftlib/core/scratch.h"
 #include "ftlib/ops/kernels/attention.h"
 
@@ -144,10 +142,12 @@ FT_ALWAYS_INLINE void store_row(const float* from, S* to, std::int64_t dim) noex
   each<V>(dim, [&](std::int64_t e, auto... part) { V::load(from + e).store(to + e, part...); });
 }
 
+inline constexpr std::int64_t kQueryPart = 1024, kMostQueryParts = 8;
+
 /// Parts that a segment's queries are cut into: by its length alone, so that its bits depend on nothing else.
 FT_ALWAYS_INLINE std::int64_t query_parts(std::int64_t tokens) noexcept {
-  constexpr std::int64_t kPart = 1024, kMost = 8;
-  return tokens < 2 * kPart ? 1 : tokens / kPart < kMost ? tokens / kPart : kMost;
+  const std::int64_t parts = tokens / kQueryPart;
+  return parts < 1 ? 1 : parts < kMostQueryParts ? parts : kMostQueryParts;
 }
 
 /// Where part `part` begins. Parts are of about equal work: a query's grows with its position.
@@ -210,7 +210,8 @@ void attend_part_backward(const AttentionBackwardArgs& args, const QueryPart& pa
                           const AttentionBackwardScratch<Tile>& s) noexcept {
   using V = typename Tile::Vector;
   AttentionBlock block = part.block;
-  const auto k = heads_of<S>(args.k), v = heads_of<S>(args.v), dq = heads_of<S>(args.dq);
+  const auto k = heads_of<S>(args.k), v = heads_of<S>(args.v);
+  const auto dq = heads_of<S>(args.dq);
   const std::int64_t positions = block.count, begin = block.span.q;
   for (std::int64_t key = 0; key < part.end; key += kKeyBlock) {
     const std::int64_t count = part.end - key < kKeyBlock ? part.end - key : kKeyBlock;
@@ -245,18 +246,21 @@ void store_key_gradients(const AttentionBackwardArgs& args, const QueryPart& of,
                          const HeadSizes<Tile>& head) noexcept {
   using V = typename Tile::Vector;
   const std::int64_t tokens = of.block.span.q_count, positions = of.block.count;
-  const TensorView* const gradients[] = {&args.dk, &args.dv};
+  std::int64_t end[kMostQueryParts];
+  const float* rows[2][kMostQueryParts];
+  for (std::int64_t part = 0; part < of.parts; ++part) {
+    end[part] = query_part_begin(tokens, part + 1, positions);
+    rows[0][part] = sums + part_sums(tokens, part, positions, head.columns);
+    rows[1][part] = rows[0][part] + round_up(end[part], kKeyBlock) * head.columns;
+  }
+  const Heads<S> gradients[] = {heads_of<S>(args.dk), heads_of<S>(args.dv)};
   for (int g = 0; g < 2; ++g)
-    for (std::int64_t part = 0, key = 0; part < of.parts; ++part)
-      for (const std::int64_t end = query_part_begin(tokens, part + 1, positions); key < end; ++key)
-        each<V>(head.dim, [&, to = heads_of<S>(*gradients[g])(of.block.span.q + key, of.block.kv_head)](std::int64_t e,
-                                                                                                        auto... rest) {
-          V sum = V::set(0);
-          for (std::int64_t from = part; from < of.parts; ++from) {
-            const std::int64_t keys = round_up(query_part_begin(tokens, from + 1, positions), kKeyBlock);
-            const float* row = sums + part_sums(tokens, from, positions, head.columns) + (g * keys + key) * head.columns;
-            sum = from == part ? V::load(row + e) : sum + V::load(row + e);
-          }
+    for (std::int64_t first = 0, key = 0; first < of.parts; ++first)  // of the parts that see the key
+      for (; key < end[first]; ++key)
+        each<V>(head.dim, [&, to = gradients[g](of.block.span.q + key, of.block.kv_head)](std::int64_t e, auto... rest) {
+          V sum = V::load(rows[g][first] + key * head.columns + e);
+          for (std::int64_t part = first + 1; part < of.parts; ++part)
+            sum = sum + V::load(rows[g][part] + key * head.columns + e);
           sum.store(to + e, rest...);
         });
 }
@@ -267,14 +271,8 @@ Status attention_backward_with(const AttentionBackwardArgs& args) noexcept {
   const HeadSizes<Tile> head(args.q.shape[2]);
   const QueryParts parts{args.segments, kv_heads, group, query_block(group), head.columns};
   const auto all = parts.before(std::numeric_limits<std::int64_t>::max());
-  float* sums = nullptr;
-  std::atomic<std::int32_t>* done = nullptr;
-  if (all.counters > 0) {
-    sums = static_cast<float*>(region_scratch(all.sums * 4 + all.counters * static_cast<std::int64_t>(sizeof *done)));
-    if (sums == nullptr) return Status::out_of_memory;
-    done = reinterpret_cast<std::atomic<std::int32_t>*>(sums + all.sums);
-    for (std::int64_t i = 0; i < all.counters; ++i) std::construct_at(done + i, 0);
-  }
+  RegionSums shared;
+  if (!shared.take(all.sums, all.counters)) return Status::out_of_memory;
   std::atomic<bool> out_of_memory{false};
   parallel_for(all.chunks, [&](std::int64_t chunk) {
     const QueryPart part = parts.at(chunk);
@@ -284,12 +282,12 @@ Status attention_backward_with(const AttentionBackwardArgs& args) noexcept {
     AttentionBackwardScratch<Tile> s(memory, part.end, part.block.rows(), head);
     const float* of_segment = s.dk;
     if (part.parts > 1) {
-      of_segment = sums + part.sums;
-      s.dk = sums + part.sums + part_sums(part.block.span.q_count, part.part, parts.positions, head.columns);
+      of_segment = shared.sums + part.sums;
+      s.dk = shared.sums + part.sums + part_sums(part.block.span.q_count, part.part, parts.positions, head.columns);
     }
     s.dv = s.dk + round_up(part.end, kKeyBlock) * head.columns;
     attend_part_backward<Tile, S>(args, part, head, s);
-    if (part.parts == 1 || done[part.counter].fetch_add(1, std::memory_order_acq_rel) + 1 == part.parts)
+    if (part.parts == 1 || shared.finishes(part.counter, part.parts))
       store_key_gradients<Tile, S>(args, part, of_segment, head);
   });
   return out_of_memory.load() ? Status::out_of_memory : Status::ok;
