@@ -101,9 +101,7 @@ std::optional<DType> ModelOptions::compute_dtype() const {
 }
 
 CausalLM ModelOptions::load(const ModelFiles& files, const Tokenizer& tokenizer) const {
-  FT_CHECK_FILE(tokenizer.vocab_size() <= files.config().vocab_size, mismatch, files.path(), ": the tokenizer has ",
-                tokenizer.vocab_size(), " tokens, the embedding ", files.config().vocab_size,
-                " rows; they do not belong together");
+  check_tokenizer(files, tokenizer);
   return CausalLM::load(files, base_format(), compute_dtype());
 }
 

@@ -25,8 +25,8 @@ ModelData::ModelData(const std::string& model, const DataOptions& options) : tok
   if (!options.template_file.empty())
     chat_template.emplace(read_file(options.template_file, 1 << 20), tokenizer.bos_token(), tokenizer.eos_token(),
                           options.template_file);
-  else if (tokenizer.chat_template())
-    chat_template.emplace(*tokenizer.chat_template(), tokenizer.bos_token(), tokenizer.eos_token());
+  else
+    chat_template = chat_template_of(tokenizer);
 }
 
 Dataset load_dataset(const std::string& path, const ModelData& model, const DataOptions& options, std::int64_t limit) {

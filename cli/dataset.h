@@ -31,9 +31,6 @@ struct ModelData {
 Dataset load_dataset(const std::string& path, const ModelData& model, const DataOptions& options,
                      std::int64_t limit = 0);
 
-/// Tokens that end an answer: the end token, and the end-of-turn tokens that the vocabulary has.
-std::vector<std::int32_t> stop_tokens(const Tokenizer& tokenizer);
-
 /// "train.jsonl: 500 records, 68,796 tokens, 5,303 supervised; 3 over 1024 tokens left out" on standard error.
 void report_dataset(const std::string& path, const Dataset& dataset, std::int64_t max_length);
 

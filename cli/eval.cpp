@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "dataset.h"
-#include "ftlib/eval/bootstrap.h"
+#include "ftlib/eval/compare.h"
 #include "ftlib/eval/evaluate.h"
 #include "ftlib/io/atomic_file.h"
 #include "progress.h"
@@ -118,25 +118,14 @@ Json interval_json(const Interval& interval) {
 /// Paired differences of the second system from the first, with 95 % intervals.
 Json comparison(const Scores& first, const Scores& second, const Dataset& dataset, const Prompts& prompts,
                 const std::vector<Metric>& metrics) {
-  std::vector<double> before, after, weights;
-  std::vector<std::string> groups;
-  const auto group = [&](std::size_t i) {
-    return dataset.records[i].group.empty() ? concat("#", i) : dataset.records[i].group;
-  };
-  for (std::size_t i = 0; i < dataset.examples.size(); ++i) {
-    const ExampleLoss &a = first.loss.examples[i], &b = second.loss.examples[i];
-    if (a.weight <= 0) continue;
-    before.push_back(a.weight * a.nll), after.push_back(b.weight * b.nll);
-    weights.push_back(a.weight * static_cast<double>(a.supervised_tokens));
-    groups.push_back(group(i));
-  }
+  const std::vector<std::string> groups = record_groups(dataset.records);
   Json json = Json::object();
   json["event"] = "compare";
   json["from"] = first.name.empty() ? "base" : first.name;
   json["to"] = second.name;
-  json["loss"] = interval_json(paired_difference(before, after, weights, groups));
+  json["loss"] = interval_json(loss_difference(first.loss, second.loss, groups));
   std::vector<std::string> prompt_groups;
-  for (const std::size_t place : prompts.places) prompt_groups.push_back(group(place));
+  for (const std::size_t place : prompts.places) prompt_groups.push_back(groups[place]);
   for (std::size_t m = 0; m < metrics.size(); ++m)
     json["metrics"][metrics[m].name()] =
         interval_json(paired_difference(column(first, m), column(second, m), {}, prompt_groups));

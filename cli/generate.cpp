@@ -72,14 +72,6 @@ int run_generate(GenerateArguments& o) {
 
 }  // namespace
 
-std::vector<std::int32_t> stop_tokens(const Tokenizer& tokenizer) {
-  std::vector<std::int32_t> stop;
-  if (tokenizer.eos_id()) stop.push_back(*tokenizer.eos_id());
-  for (const char* text : {"<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>"})
-    if (const auto id = tokenizer.token_id(text); id && tokenizer.is_special(*id)) stop.push_back(*id);
-  return stop;
-}
-
 void add_generate(CLI::App& app, Action& action) {
   auto o = std::make_shared<GenerateArguments>();
   CLI::App* c = app.add_subcommand("generate", "Answer a prompt, with or without an adapter");

@@ -22,7 +22,7 @@ struct TuneArguments {
   std::vector<std::string> target{"all-linear"}, rank_pattern, alpha_pattern;
   TrainOptions options;
   std::string schedule = "cosine", optimizer = "adamw", order = "shuffle", on_nonfinite = "stop", memory;
-  std::vector<float> betas{0.9f, 0.999f};
+  std::vector<double> betas{0.9, 0.999};
   std::int64_t memory_bytes = 0, batch_tokens = 2048, batch_examples = 0, valid_every = 0, patience = 0, save_every = 0;
   bool resume = false, overwrite = false, json = false, profile = false;
   CLI::Option* rank_option = nullptr;
@@ -83,23 +83,10 @@ LoraAdapter make_adapter(const TuneArguments& o, const CausalLM& model, const Mo
   return std::move(file.adapter);
 }
 
-Json lora_json(const LoraConfig& c) {
-  Json json = Json::object();
-  json["r"] = c.r, json["lora_alpha"] = c.lora_alpha, json["lora_dropout"] = c.lora_dropout;
-  json["use_rslora"] = c.use_rslora;
-  json["target_modules"] = Json::array();
-  for (const std::string& name : c.target_modules) json["target_modules"].push_back(name);
-  json["target_regex"] = c.target_regex;
-  json["rank_pattern"] = Json::object(), json["alpha_pattern"] = Json::object();
-  for (const auto& [key, value] : c.rank_pattern) json["rank_pattern"].append(key, value);
-  for (const auto& [key, value] : c.alpha_pattern) json["alpha_pattern"].append(key, value);
-  return json;
-}
-
 /// Every resolved option that decides the bits of the run.
 Json options_json(const TuneArguments& o, const CausalLM& model, const LoraAdapter& adapter) {
   Json json = train_options_json(o.options);
-  const Json lora = lora_json(adapter.config);
+  const Json lora = lora_config_json(adapter.config);
   for (const auto& [key, value] : lora.as_object("lora")) json.append(key, value);
   json["init_adapter"] = o.init_adapter.empty() ? Json() : Json(adapter_digest(adapter));
   json["base"] = o.model.base;

@@ -56,8 +56,8 @@ inline GoldenTraining golden_training(const ftlib::Json& fixture, const std::vec
   const ftlib::Json& recipe = fixture.at("recipe", "fixture");
   ftlib::TrainOptions& o = golden.options;
   o.loader = {0, static_cast<std::int64_t>(most), 1, ftlib::Order::given, 0};
-  o.adamw.lr = static_cast<float>(recipe.at("lr", "recipe").as_number("lr"));
-  o.adamw.weight_decay = static_cast<float>(recipe.at("weight_decay", "recipe").as_number("wd"));
+  o.adamw.lr = recipe.at("lr", "recipe").as_number("lr");
+  o.adamw.weight_decay = recipe.at("weight_decay", "recipe").as_number("weight_decay");
   o.clip = recipe.at("clip", "recipe").as_number("clip");
   o.schedule = ftlib::schedule_by_name(recipe.at("schedule", "recipe").as_string("schedule"));
   o.warmup = recipe.at("warmup", "recipe").as_number("warmup");

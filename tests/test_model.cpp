@@ -388,7 +388,7 @@ TEST_CASE("a trainer restored at any step ends with the same bytes, for one, two
   const int before = threads();
   TrainOptions options;
   options.loader = {40, 0, 1, Order::shuffle, 5};
-  options.steps = 7, options.adamw.lr = 0.01f;
+  options.steps = 7, options.adamw.lr = 0.01;
   for (const Optimizer optimizer : {Optimizer::adamw, Optimizer::adamw8bit}) {
     options.optimizer = optimizer;
     LoraAdapter straight = tiny.adapter("adapter");

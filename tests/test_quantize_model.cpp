@@ -13,76 +13,12 @@
 #include "ftlib/model/quantize.h"
 #include "ftlib/model/weights.h"
 #include "golden.h"
-#include "model/containers.h"
 #include "temporary_folder.h"
+#include "tiny_gguf.h"
 
 using namespace ftlib;
 
 namespace {
-
-/// Letters and a few merges over them, control tokens last: a vocabulary of the tiny model's 97 rows.
-std::vector<GgufField> tokenizer_fields(const std::string& pre, bool adds_bos) {
-  std::vector<std::string> tokens, merges{"a b", "ab c", "\u0120 t"};
-  for (char letter = '!'; letter <= '~' && tokens.size() < 90; ++letter) tokens.emplace_back(1, letter);
-  for (const char* more : {"\u0120", "ab", "abc", "\u0120t", "<s>", "<|im_start|>", "<|im_end|>"})
-    tokens.emplace_back(more);
-  std::vector<std::int32_t> types(tokens.size(), 1);
-  for (std::size_t i = 94; i < 97; ++i) types[i] = 3;
-  return {{"tokenizer.ggml.model", GgufValue::string("gpt2")},
-          {"tokenizer.ggml.pre", GgufValue::string(pre)},
-          {"tokenizer.ggml.tokens", GgufValue::array(GgufArray::strings(tokens))},
-          {"tokenizer.ggml.token_type", GgufValue::array(GgufArray::i32(types))},
-          {"tokenizer.ggml.merges", GgufValue::array(GgufArray::strings(merges))},
-          {"tokenizer.ggml.bos_token_id", GgufValue::u32(94)},
-          {"tokenizer.ggml.eos_token_id", GgufValue::u32(96)},
-          {"tokenizer.ggml.add_bos_token", GgufValue::boolean(adds_bos)},
-          {"tokenizer.chat_template", GgufValue::string("{{ messages[0].content }} \u00e9")}};
-}
-
-std::vector<GgufField> model_fields(const ModelConfig& c) {
-  const auto u32 = [](std::int64_t value) { return GgufValue::u32(static_cast<std::uint32_t>(value)); };
-  return {{"general.architecture", GgufValue::string("llama")},
-          {"llama.block_count", u32(c.num_hidden_layers)},
-          {"llama.context_length", u32(c.max_position_embeddings)},
-          {"llama.embedding_length", u32(c.hidden_size)},
-          {"llama.feed_forward_length", u32(c.intermediate_size)},
-          {"llama.attention.head_count", u32(c.num_attention_heads)},
-          {"llama.attention.head_count_kv", u32(c.num_key_value_heads)},
-          {"llama.attention.layer_norm_rms_epsilon", GgufValue::f32(static_cast<float>(c.rms_norm_eps))},
-          {"llama.rope.freq_base", GgufValue::f32(static_cast<float>(c.rope_theta))}};
-}
-
-/// The tiny model as llama.cpp's converter would store it: q8_0 where a row has whole blocks, f32 elsewhere.
-void write_tiny_gguf(const std::string& path, const std::string& pre = "gpt-2", bool adds_bos = false) {
-  const auto files = ModelFiles::open(golden_path("tiny_llama/plain"));
-  const ModelConfig& c = files->config();
-  std::vector<GgufField> fields = model_fields(c);
-  for (GgufField& field : tokenizer_fields(pre, adds_bos)) fields.push_back(std::move(field));
-  std::vector<GgufSource> sources;
-  for (const StoredTensor& tensor : files->tensors()) {
-    REQUIRE(tensor.format == WeightFormat::f32);
-    const bool blocks = tensor.rank == 2 && tensor.shape[1] % 32 == 0;
-    const std::int64_t rows = tensor.shape[0], columns = tensor.shape[1], n = rows * columns;
-    GgufSource source{gguf_name(tensor.name), blocks ? GgmlType::q8_0 : GgmlType::f32, {}, nullptr, {}};
-    if (tensor.rank == 2) source.shape.push_back(rows);
-    source.shape.push_back(columns);
-    const std::int64_t heads = tensor.name.find("q_proj") != std::string::npos   ? c.num_attention_heads
-                               : tensor.name.find("k_proj") != std::string::npos ? c.num_key_value_heads
-                                                                                 : 0;
-    source.fill = [&files, &tensor, blocks, heads, n, rows, head_dim = c.head_dim](void* out) {
-      Buffer values(tensor.bytes), permuted(tensor.bytes);
-      files->read(tensor, values.data());
-      if (heads > 0) rows_to_gguf_order(values.data(), permuted.data(), heads, head_dim, tensor.bytes / rows);
-      const float* from = heads > 0 ? permuted.as<float>() : values.as<float>();
-      if (blocks)
-        weight_format_info(WeightFormat::q8_0).encode(from, n, out);
-      else
-        std::memcpy(out, from, static_cast<std::size_t>(n) * 4);
-    };
-    sources.push_back(std::move(source));
-  }
-  write_gguf(path, fields, sources);
-}
 
 void check_same_bytes(const void* a, const void* b, std::int64_t bytes) {
   CHECK(std::memcmp(a, b, static_cast<std::size_t>(bytes)) == 0);
@@ -152,7 +88,7 @@ TEST_CASE("a GGUF's tokenizer is written as the files that give the same ids, te
     for (const bool adds_bos : {false, true}) {
       CAPTURE(pre);
       const TemporaryFolder folder;
-      write_tiny_gguf(folder / "tiny.gguf", pre, adds_bos);
+      write_tiny_gguf(folder / "tiny.gguf", pre, adds_bos, "{{ messages[0].content }} \u00e9");
       quantize_model(folder / "tiny.gguf", folder / "out", {});
       const Tokenizer before = Tokenizer::load(folder / "tiny.gguf"), after = Tokenizer::load(folder / "out");
       CHECK(after.digest() == before.digest());

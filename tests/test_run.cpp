@@ -39,7 +39,7 @@ struct Fixture {
   RunOptions options(const std::string& out) const {
     RunOptions o;
     o.train.loader = {40, 0, 1, Order::shuffle, 3};
-    o.train.steps = kSteps, o.train.adamw.lr = 0.01f;
+    o.train.steps = kSteps, o.train.adamw.lr = 0.01;
     o.out = out, o.save_every = 1, o.valid_every = 3;
     o.digests["base"] = std::string(64, '0');
     o.options = train_options_json(o.train);
@@ -311,7 +311,7 @@ TEST_CASE("patience stops early and the best adapter is what is written") {
   REQUIRE((f.train[0].supervised.back() && f.valid[0].supervised.back()));
   const TemporaryFolder folder;
   RunOptions o = f.options(folder.path() + "/run");
-  o.train.adamw.lr = 0.05f, o.train.schedule = Schedule::constant, o.train.warmup = 0;
+  o.train.adamw.lr = 0.05, o.train.schedule = Schedule::constant, o.train.warmup = 0;
   o.valid_every = 1, o.patience = 2;
   std::vector<double> losses;
   const RunResult result = f.run(o, [&](const Json& event) {

@@ -47,9 +47,12 @@
 #include "ftlib/track/journal.h"
 
 #include "ftlib/eval/bootstrap.h"
+#include "ftlib/eval/compare.h"
 #include "ftlib/eval/evaluate.h"
 #include "ftlib/eval/metrics.h"
 
 #include "ftlib/train/plan.h"
+#include "ftlib/train/resume.h"
 #include "ftlib/train/run.h"
 #include "ftlib/train/trainer.h"
+#include "ftlib/train/validation.h"

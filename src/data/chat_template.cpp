@@ -131,4 +131,9 @@ const std::string& ChatTemplate::text() const noexcept { return compiled_->text;
 const std::string& ChatTemplate::name() const noexcept { return compiled_->name; }
 std::string ChatTemplate::digest() const { return sha256_hex(compiled_->text); }
 
+std::optional<ChatTemplate> chat_template_of(const Tokenizer& tokenizer) {
+  if (!tokenizer.chat_template()) return {};
+  return ChatTemplate(*tokenizer.chat_template(), tokenizer.bos_token(), tokenizer.eos_token());
+}
+
 }  // namespace ftlib

@@ -41,6 +41,16 @@ bool fit(Example& example, const DatasetOptions& options, Dataset& dataset) {
 
 }  // namespace
 
+bool append_example(Dataset& dataset, Record record, Example example, const DatasetOptions& options) {
+  example.index = dataset.read++;
+  if (!fit(example, options, dataset)) return false;
+  dataset.tokens += example.length();
+  dataset.supervised_tokens += example.supervised_tokens();
+  dataset.examples.push_back(std::move(example));
+  dataset.records.push_back(std::move(record));
+  return true;
+}
+
 Dataset load_dataset(const std::string& path, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
                      const DatasetOptions& options) {
   FT_CHECK(options.max_length >= 2, invalid_argument, "[dataset] max_length must be at least 2, got ",
@@ -52,15 +62,8 @@ Dataset load_dataset(const std::string& path, const Tokenizer& tokenizer, const 
   Dataset dataset;
   dataset.digest = std::move(file.digest);
   dataset.fingerprint = std::move(file.fingerprint);
-  dataset.read = static_cast<std::int64_t>(examples.size());
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    examples[i].index = static_cast<std::int64_t>(i);
-    if (!fit(examples[i], options, dataset)) continue;
-    dataset.tokens += examples[i].length();
-    dataset.supervised_tokens += examples[i].supervised_tokens();
-    dataset.examples.push_back(std::move(examples[i]));
-    dataset.records.push_back(std::move(file.records[i]));
-  }
+  for (std::size_t i = 0; i < examples.size(); ++i)
+    append_example(dataset, std::move(file.records[i]), std::move(examples[i]), options);
   FT_CHECK_FILE(!dataset.examples.empty(), schema, path, ": all ", dataset.read, " records are longer than ",
                 options.max_length, " tokens",
                 options.truncate ? " and keep nothing to learn from when cut; raise --max-length"

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "io/sys.h"
@@ -37,12 +38,19 @@ InputFile::InputFile(std::string path, Symlinks symlinks) : path_(std::move(path
   fd_ = fd.release();
 }
 
+InputFile::InputFile(std::string name, std::span<const std::byte> content)
+    : path_(std::move(name)), content_(content.data()), stamp_{static_cast<std::int64_t>(content.size()), 0, 0, 0} {}
+
 InputFile::InputFile(InputFile&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), stamp_(other.stamp_) {}
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      content_(other.content_),
+      stamp_(other.stamp_) {}
 
 InputFile& InputFile::operator=(InputFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(fd_, other.fd_);
+  std::swap(content_, other.content_);
   std::swap(stamp_, other.stamp_);
   return *this;
 }
@@ -52,6 +60,10 @@ InputFile::~InputFile() { sys::Fd(fd_).reset(); }
 void InputFile::read(std::int64_t offset, void* out, std::int64_t bytes) const {
   FT_CHECK_FILE(offset >= 0 && bytes >= 0 && offset <= size() && bytes <= size() - offset, trunc, path_, ": byte ",
                 offset, ": want ", bytes, " bytes, the file has ", size());
+  if (content_ && bytes > 0) {
+    std::memcpy(out, content_ + offset, static_cast<std::size_t>(bytes));
+    return;
+  }
   constexpr std::int64_t kPiece = std::int64_t{1} << 30;  // Linux copies at most 2 GiB a call
   char* next = static_cast<char*>(out);
   while (bytes > 0) {

@@ -266,7 +266,7 @@ std::string describe(const GgufTensor& tensor) {
   return text + "]";
 }
 
-GgufFile::GgufFile(const std::string& path) : file_(path) {
+GgufFile::GgufFile(InputFile file) : file_(std::move(file)) {
   Cursor in(file_);
   check_start(in, version_);
   const std::uint64_t tensor_count = checked_count(in, "tensors", kGgufMaxTensors, 33);
@@ -274,7 +274,7 @@ GgufFile::GgufFile(const std::string& path) : file_(path) {
   for (std::uint64_t i = 0; i < field_count; ++i) metadata_.push_back(field(in));
   check_metadata();
   for (std::uint64_t i = 0; i < tensor_count; ++i) tensors_.push_back(tensor(in));
-  check_tensors(padded(in.at(), alignment_, path));
+  check_tensors(padded(in.at(), alignment_, path()));
 }
 
 void GgufFile::check_metadata() {

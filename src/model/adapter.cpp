@@ -41,12 +41,15 @@ bool same_codes(const BaseFormat& a, const BaseFormat& b) {
 }  // namespace
 
 void check_base(const AdapterOrigin& origin, const ModelFiles& files, const BaseFormat& base) {
+  if (!origin.base_digest.empty()) check_base(origin, files.path(), files.digest(), base);
+}
+
+void check_base(const AdapterOrigin& origin, const std::string& name, const std::string& digest, const BaseFormat& base) {
   if (origin.base_digest.empty()) return;
   FT_CHECK(same_codes(origin.base_format, base), mismatch, "[adapter] trained on the base as ",
            base_format_name(origin.base_format), ", this is ", base_format_name(base), "; load the base in that form");
-  const std::string digest = files.digest();
   FT_CHECK(digest == origin.base_digest, mismatch, "[adapter] trained on the base ", origin.base_digest.substr(0, 12),
-           "..., ", files.path(), " is ", digest.substr(0, 12), "...; it needs the base it was trained on");
+           "..., ", name, " is ", digest.substr(0, 12), "...; it needs the base it was trained on");
 }
 
 }  // namespace ftlib

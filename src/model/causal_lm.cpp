@@ -23,6 +23,12 @@ DType default_compute() noexcept {
   return DType::f32;
 }
 
+void check_tokenizer(const ModelFiles& files, const Tokenizer& tokenizer) {
+  FT_CHECK_FILE(tokenizer.vocab_size() <= files.config().vocab_size, mismatch, files.path(), ": the tokenizer has ",
+                tokenizer.vocab_size(), " tokens, the embedding ", files.config().vocab_size,
+                " rows; they do not belong together");
+}
+
 CausalLM CausalLM::load(const std::string& path, const BaseFormat& base, std::optional<DType> compute) {
   return load(*ModelFiles::open(path), base, compute);
 }

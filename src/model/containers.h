@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "ftlib/io/file.h"
 #include "ftlib/model/weights.h"
 
 namespace ftlib::inline FTLIB_ABI {
 
 std::unique_ptr<ModelFiles> open_gguf_model(const std::string& path);
+std::unique_ptr<ModelFiles> open_gguf_model(InputFile file, std::string digest);
 std::unique_ptr<ModelFiles> open_huggingface_model(const std::string& path);
 
 /// Whether a linear of these files has a bias.

@@ -7,8 +7,7 @@
 #include "ftlib/core/half.h"
 #include "ftlib/core/parallel.h"
 #include "ftlib/ops/dropout.h"
-#include "ftlib/ops/linear.h"
-#include "ftlib/ops/matmul.h"
+#include "ftlib/ops/lora_linear.h"
 #include "ftlib/ops/rms_norm.h"
 #include "ftlib/ops/rope.h"
 #include "ftlib/ops/swiglu.h"
@@ -74,29 +73,24 @@ class AdaptedLinear {
 
   /// y = x W^T + bias + scale * (dropout(x) A^T) B^T + residual.
   void forward(const TensorView& x, const TensorView& y, const ConstTensorView& residual = {}) const {
-    LinearArgs args{x, layer_.weights.linear[index_], bias(), {}, residual, y};
-    if (adapter_) {
-      matmul({adapter_input(x), adapter_.a, u_, false, true});
-      args.low_rank = {u_, adapter_.b, adapter_.scale};
-    }
-    linear(args);
+    const WeightView& weight = layer_.weights.linear[index_];
+    if (!adapter_) return linear({x, weight, bias(), {}, residual, y});
+    lora_linear({x, weight, bias(), adapter_input(x), adapter_.a, adapter_.b, adapter_.scale, u_, residual, y});
   }
 
   /// Adds to the adapter's gradients; du = scale * dy B is left for backward_input.
   void backward_parameters(const TensorView& x, const TensorView& dy) const {
     if (!adapter_) return;
-    matmul({dy, u_, adapter_.d_b, true, false, adapter_.scale, 1});
-    matmul({dy, adapter_.b, du(), false, false, adapter_.scale});
-    matmul({du(), adapter_input(x), adapter_.d_a, true, false, 1, 1});
+    lora_linear_backward({dy, adapter_input(x), adapter_.a, adapter_.b, u_, adapter_.scale, du(), adapter_.d_a,
+                          adapter_.d_b});
   }
 
   /// dx = dy W + dropout(du A) + residual; after backward_parameters.
   void backward_input(const TensorView& dy, const TensorView& dx, const ConstTensorView& residual = {}) const {
-    const bool separate = adapter_ && layer_.dropout > 0;
-    LinearBackwardArgs args{dy, layer_.weights.linear[index_], {}, residual, dx};
-    if (adapter_ && !separate) args.low_rank = {du(), adapter_.a, 1};
-    linear_backward(args);
-    if (!separate) return;
+    const WeightView& weight = layer_.weights.linear[index_];
+    if (adapter_ && layer_.dropout <= 0) return lora_linear_backward_input(dy, weight, du(), adapter_.a, dx, residual);
+    linear_backward({dy, weight, {}, residual, dx});
+    if (!adapter_) return;
     const TensorView update = columns(layer_.scratch.dropped, 0, dx.shape[1]);
     matmul({du(), adapter_.a, update});
     dropout({update, layer_.row_keys, adapter_.dropout_key, layer_.dropout, update});

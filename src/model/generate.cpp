@@ -313,4 +313,12 @@ std::vector<Generated> generate(const CausalLM& model, const LoraAdapter* adapte
   return Generation(model, adapter, prompts, options, on_token, texts).run();
 }
 
+std::vector<std::int32_t> stop_tokens(const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> stop;
+  if (tokenizer.eos_id()) stop.push_back(*tokenizer.eos_id());
+  for (const char* text : {"<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>"})
+    if (const auto id = tokenizer.token_id(text); id && tokenizer.is_special(*id)) stop.push_back(*id);
+  return stop;
+}
+
 }  // namespace ftlib

@@ -75,8 +75,9 @@ RopeScaling gguf_scaling(const GgufReader& reader) {
 
 class GgufModel final : public ModelFiles {
  public:
-  explicit GgufModel(const std::string& path) : file_(path) {
-    path_ = path;
+  /// `digest` of the content; empty: the file's, when it is asked for.
+  explicit GgufModel(InputFile file, std::string digest = {}) : file_(std::move(file)), digest_(std::move(digest)) {
+    path_ = file_.path();
     config_ = model_config_from_gguf(file_);
     for (const GgufTensor& tensor : file_.tensors()) add(tensor);
     validate(config_, path_);
@@ -92,7 +93,7 @@ class GgufModel final : public ModelFiles {
     rows_from_gguf_order(rows.data(), out, heads, config_.head_dim, stored.bytes / count);
   }
 
-  std::string digest() const override { return cached_file_digest(path_); }
+  std::string digest() const override { return digest_.empty() ? cached_file_digest(path_) : digest_; }
 
  private:
   void add(const GgufTensor& tensor) {
@@ -128,6 +129,7 @@ class GgufModel final : public ModelFiles {
   }
 
   GgufFile file_;
+  std::string digest_;
 };
 
 }  // namespace
@@ -169,6 +171,12 @@ ModelConfig model_config_from_gguf(const GgufFile& file) {
   return config;
 }
 
-std::unique_ptr<ModelFiles> open_gguf_model(const std::string& path) { return std::make_unique<GgufModel>(path); }
+std::unique_ptr<ModelFiles> open_gguf_model(const std::string& path) {
+  return std::make_unique<GgufModel>(InputFile(path));
+}
+
+std::unique_ptr<ModelFiles> open_gguf_model(InputFile file, std::string digest) {
+  return std::make_unique<GgufModel>(std::move(file), std::move(digest));
+}
 
 }  // namespace ftlib

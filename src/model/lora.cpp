@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "ftlib/core/random.h"
 #include "ftlib/io/json.h"
@@ -57,6 +58,16 @@ LoraAdapter make_lora_adapter(const ModelConfig& model, const LoraConfig& config
            adapter.modules.size(), " adapted modules", near_names(unused.front(), adapter.modules));
   allocate_parameters(adapter);
   return adapter;
+}
+
+LoraAdapter copy_of(const LoraAdapter& adapter) {
+  LoraAdapter copy;
+  copy.config = adapter.config, copy.modules = adapter.modules, copy.parameter_count = adapter.parameter_count;
+  copy.parameters = Buffer(adapter.parameters.bytes());
+  std::memcpy(copy.parameters.data(), adapter.parameters.data(), static_cast<std::size_t>(adapter.parameters.bytes()));
+  const auto moved = [&](const float* from) { return copy.parameters.as<float>() + (from - adapter.parameters.as<float>()); };
+  for (LoraModule& module : copy.modules) module.a = moved(module.a), module.b = moved(module.b);
+  return copy;
 }
 
 void initialize(LoraAdapter& adapter, std::uint64_t seed) {

@@ -97,6 +97,13 @@ std::unique_ptr<ModelFiles> ModelFiles::open(const std::string& path) {
   return files;
 }
 
+std::unique_ptr<ModelFiles> ModelFiles::open_memory(std::span<const std::byte> gguf, const std::string& name) {
+  const std::string digest = sha256_hex({reinterpret_cast<const char*>(gguf.data()), gguf.size()});
+  std::unique_ptr<ModelFiles> files = open_gguf_model(InputFile(name, gguf), digest);
+  Inventory(*files).check();
+  return files;
+}
+
 // GGUF keeps no bias of o where it is zero.
 bool has_bias(const ModelFiles& files, std::int64_t layer, LinearKind kind) {
   const ModelConfig& c = files.config();

@@ -2,32 +2,21 @@
 #include "ftlib/train/run.h"
 
 #include <cmath>
-#include <cstring>
 #include <filesystem>
-#include <limits>
 #include <optional>
 
 #include "ftlib/core/digest.h"
 #include "ftlib/core/resources.h"
-#include "ftlib/eval/evaluate.h"
 #include "ftlib/io/atomic_file.h"
-#include "ftlib/io/checkpoint.h"
 #include "ftlib/model/adapter.h"
 #include "ftlib/ops/peak.h"
 #include "ftlib/track/journal.h"
+#include "ftlib/train/resume.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::span<const std::byte> as_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
-
-std::int64_t longest(std::span<const Example> examples) {
-  std::int64_t length = 0;
-  for (const Example& example : examples) length = std::max(length, example.length());
-  return length;
-}
 
 /// One run between opening its folder and closing it.
 class Run {
@@ -36,13 +25,13 @@ class Run {
       const RunOptions& options, const RunEvents& on_event, const std::atomic<bool>* stop)
       : model_(model),
         adapter_(adapter),
-        valid_(valid),
         options_(options),
         on_event_(on_event),
         stop_(stop),
         inputs_(options.inputs),
         lock_((make_directories(options.out), options.out)),
-        trainer_(model, adapter, train, options.train, options.keep, longest(valid)) {}
+        validation_(valid, {options.valid_every, options.patience}),
+        trainer_(model, adapter, train, options.train, options.keep, validation_.longest()) {}
 
   RunResult go() {
     if (open_folder()) return finished_before();
@@ -57,8 +46,8 @@ class Run {
 
  private:
   RunResult train() {
-    if (validation_due()) validate();  // the run was stopped in it
-    while (!trainer_.done() && !out_of_patience()) {
+    if (validation_.due(trainer_)) validate();  // the run was stopped in it
+    while (!trainer_.done() && !validation_.out_of_patience()) {
       if (stop_ && stop_->load()) return stopped();
       const StepReport report = trainer_.step();
       try {
@@ -69,7 +58,7 @@ class Run {
         throw;
       }
     }
-    return validation_due() ? stopped() : finish();
+    return validation_.due(trainer_) ? stopped() : finish();
   }
 
   std::string file(const char* name) const { return options_.out + "/" + name; }
@@ -180,46 +169,15 @@ class Run {
       warn("the checkpoints here are of a run that was being replaced; starting at step 0");
       remove_tree(checkpoints());
     } else if (search.checkpoint) {
-      restore(*search.checkpoint);
+      restore_training(*search.checkpoint, adapter_, trainer_, validation_);
     }
     Json event = Json::object();
     event["step"] = trainer_.step_count();
     emit("resume", std::move(event));
   }
 
-  void restore(const Checkpoint& checkpoint) {
-    copy_parameters(checkpoint.part("adapter"), adapter_.parameters);
-    trainer_.restore(as_bytes(checkpoint.part("optimizer")), checkpoint.meta.at("position", "checkpoint"));
-    validated_step_ = checkpoint.meta.at("validated_step", "checkpoint").as_integer("validated_step");
-    const Json& best = checkpoint.meta.at("best", "checkpoint");
-    if (best.is_null()) return;
-    best_parameters_ = Buffer(adapter_.parameters.bytes());
-    copy_parameters(checkpoint.part("best_adapter"), best_parameters_);
-    best_loss_ = best.at("loss", "checkpoint").as_number("loss");
-    best_step_ = best.at("step", "checkpoint").as_integer("step");
-    worse_ = best.at("worse", "checkpoint").as_integer("worse");
-  }
-
-  void copy_parameters(const std::string& bytes, Buffer& to) const {
-    FT_CHECK(static_cast<std::int64_t>(bytes.size()) == to.bytes(), mismatch, "[train] the checkpoint's adapter has ",
-             bytes.size(), " bytes, this run's ", to.bytes());
-    std::memcpy(to.data(), bytes.data(), bytes.size());
-  }
-
   void save() {
-    const auto bytes_of = [](const Buffer& b) { return std::span(b.data(), static_cast<std::size_t>(b.bytes())); };
-    std::vector<CheckpointPart> parts{{"adapter", bytes_of(adapter_.parameters)}, {"optimizer", trainer_.optimizer_state()}};
-    Json meta = Json::object();
-    meta["run"] = run_digest();
-    meta["position"] = trainer_.position();
-    meta["validated_step"] = validated_step_;
-    meta["best"] = Json();
-    if (best_parameters_.bytes() > 0) {
-      parts.push_back({"best_adapter", bytes_of(best_parameters_)});
-      Json& best = meta["best"];
-      best["loss"] = best_loss_, best["step"] = best_step_, best["worse"] = worse_;
-    }
-    save_checkpoint(checkpoints(), trainer_.step_count(), parts, meta, options_.keep_checkpoints);
+    save_training(checkpoints(), adapter_, trainer_, validation_, run_digest(), options_.keep_checkpoints);
     saved_step_ = trainer_.step_count();
     journal_->sync();
     Json event = Json::object();
@@ -270,50 +228,21 @@ class Run {
     event["tokens_per_s"] = static_cast<double>(report.tokens) / std::max(report.seconds, 1e-9);
     if (report.skipped) event["skipped"] = true;
     emit("step", std::move(event));
-    if (validation_due()) validate();
-    if (due(options_.save_every) && !trainer_.done() && !validation_due()) try_save();
+    if (validation_.due(trainer_)) validate();
+    if (due_every(options_.save_every, trainer_) && !trainer_.done() && !validation_.due(trainer_)) try_save();
   }
 
-  bool due(std::int64_t every) const {
-    return every > 0 ? trainer_.step_count() % every == 0 || trainer_.done()
-                     : trainer_.at_epoch_end() || trainer_.done();
-  }
-
-  bool validation_due() const {
-    return !valid_.empty() && trainer_.step_count() > validated_step_ && due(options_.valid_every);
-  }
-
-  struct StopAsked {};
-
-  /// A stop in its middle leaves it due: what is saved then begins with it.
+  /// A stop in its middle, or a disk that refuses the event, leaves it due: what is saved then begins with it.
   void validate() {
-    LossReport report;
-    try {
-      report = evaluate_loss(model_, &adapter_, valid_, trainer_.pass().max_tokens(), &trainer_.pass(),
-                             [&](std::int64_t, std::int64_t) {
-                               if (stop_ && stop_->load()) throw StopAsked{};
-                             });
-    } catch (const StopAsked&) {
-      return;
-    }
-    Json event = Json::object();
-    event["step"] = trainer_.step_count();
-    event["loss"] = report.loss;
-    event["perplexity"] = report.perplexity();
-    event["supervised_tokens"] = report.supervised_tokens;
-    emit("eval", std::move(event));  // where the disk refuses it, the validation is still due
-    validated_step_ = trainer_.step_count();
-    if (!(report.loss < best_loss_)) {
-      ++worse_;
-      return;
-    }
-    best_loss_ = report.loss, best_step_ = trainer_.step_count(), worse_ = 0;
-    if (best_parameters_.bytes() == 0) best_parameters_ = Buffer(adapter_.parameters.bytes());
-    std::memcpy(best_parameters_.data(), adapter_.parameters.data(),
-                static_cast<std::size_t>(best_parameters_.bytes()));
+    validation_.run(model_, adapter_, trainer_, stop_, [&](const LossReport& report) {
+      Json event = Json::object();
+      event["step"] = trainer_.step_count();
+      event["loss"] = report.loss;
+      event["perplexity"] = report.perplexity();
+      event["supervised_tokens"] = report.supervised_tokens;
+      emit("eval", std::move(event));
+    });
   }
-
-  bool out_of_patience() const { return options_.patience > 0 && worse_ >= options_.patience; }
 
   RunResult stopped() {
     if (saved_step_ != trainer_.step_count()) save();
@@ -322,9 +251,7 @@ class Run {
 
   RunResult finish() {
     if (saved_step_ != trainer_.step_count()) try_save();
-    if (best_parameters_.bytes() > 0)
-      std::memcpy(adapter_.parameters.data(), best_parameters_.data(),
-                  static_cast<std::size_t>(best_parameters_.bytes()));
+    validation_.copy_best(adapter_);
     const std::string digest = adapter_digest(adapter_);
     save_peft_adapter(options_.out, adapter_, options_.origin);
     save_gguf_adapter(file("adapter.gguf"), adapter_, options_.origin, model_.config());
@@ -332,7 +259,7 @@ class Run {
     emit("done", done);
     journal_->sync();
     write_record(digest);
-    return {true, out_of_patience(), trainer_.step_count(), std::move(done), tokens_};
+    return {true, validation_.out_of_patience(), trainer_.step_count(), std::move(done), tokens_};
   }
 
   Json done_fields(const std::string& digest) const {
@@ -340,8 +267,8 @@ class Run {
     Json done = Json::object();
     done["steps"] = trainer_.step_count();
     done["train_loss"] = trainer_.train_loss();
-    done["valid_loss"] = std::isfinite(best_loss_) ? Json(best_loss_) : Json();
-    if (std::isfinite(best_loss_)) done["best_step"] = best_step_;
+    done["valid_loss"] = validation_.has_best() ? Json(validation_.best_loss()) : Json();
+    if (validation_.has_best()) done["best_step"] = validation_.best_step();
     done["tokens_per_s"] = static_cast<double>(tokens_) / seconds;
     done["supervised_tokens_per_s"] = static_cast<double>(supervised_) / seconds;
     done["train_seconds"] = seconds_;
@@ -362,17 +289,15 @@ class Run {
 
   const CausalLM& model_;
   LoraAdapter& adapter_;
-  std::span<const Example> valid_;
   const RunOptions& options_;
   const RunEvents& on_event_;
   const std::atomic<bool>* stop_;
   std::vector<FileFingerprint> inputs_;
   DirectoryLock lock_;
+  Validation validation_;
   Trainer trainer_;
   std::optional<Journal> journal_;
-  Buffer best_parameters_;
-  double best_loss_ = std::numeric_limits<double>::infinity();
-  std::int64_t best_step_ = 0, worse_ = 0, saved_step_ = -1, validated_step_ = 0;
+  std::int64_t saved_step_ = -1;
   std::int64_t tokens_ = 0, supervised_ = 0;
   double seconds_ = 0, flops_ = 0;
   bool finished_ = false;

@@ -63,21 +63,25 @@ Json train_options_json(const TrainOptions& o) {
   json["epochs"] = o.epochs;
   json["steps"] = o.steps;
   json["optimizer"] = o.optimizer == Optimizer::adamw ? "adamw" : "adamw8bit";
-  const std::pair<const char*, float> numbers[] = {{"lr", o.adamw.lr},
-                                                   {"beta1", o.adamw.beta1},
-                                                   {"beta2", o.adamw.beta2},
-                                                   {"eps", o.adamw.eps},
-                                                   {"weight_decay", o.adamw.weight_decay}};
-  for (const auto& [name, value] : numbers) {
-    double shortest = 0;  // 2e-4f prints as 0.0002, not as the double nearest to the float
-    const std::string text = concat(value);
-    std::from_chars(text.data(), text.data() + text.size(), shortest);
-    json[name] = shortest;
-  }
+  json["lr"] = o.adamw.lr, json["beta1"] = o.adamw.beta1, json["beta2"] = o.adamw.beta2;
+  json["eps"] = o.adamw.eps, json["weight_decay"] = o.adamw.weight_decay;
   json["schedule"] = schedule_name(o.schedule);
   json["warmup"] = o.warmup;
   json["clip"] = o.clip;
   json["on_nonfinite"] = o.on_nonfinite == OnNonFinite::stop ? "stop" : "skip";
+  return json;
+}
+
+Json lora_config_json(const LoraConfig& c) {
+  Json json = Json::object();
+  json["r"] = c.r, json["lora_alpha"] = c.lora_alpha, json["lora_dropout"] = c.lora_dropout;
+  json["use_rslora"] = c.use_rslora;
+  json["target_modules"] = Json::array();
+  for (const std::string& name : c.target_modules) json["target_modules"].push_back(name);
+  json["target_regex"] = c.target_regex;
+  json["rank_pattern"] = Json::object(), json["alpha_pattern"] = Json::object();
+  for (const auto& [key, value] : c.rank_pattern) json["rank_pattern"].append(key, value);
+  for (const auto& [key, value] : c.alpha_pattern) json["alpha_pattern"].append(key, value);
   return json;
 }
 
@@ -159,11 +163,12 @@ void Trainer::plan_steps() {
 }
 
 /// Forward and backward of all micro-batches; returns the weighted sum of the nll.
-double Trainer::accumulate(std::span<const Batch> batches, double weight_sum) {
+double Trainer::accumulate(std::span<const Batch> batches, double weight_sum, const std::atomic<bool>* stop) {
   std::memset(gradients_.data(), 0, static_cast<std::size_t>(gradients_.bytes()));
   const auto scale = static_cast<float>(1.0 / weight_sum);
   double sum = 0;
   for (const Batch& batch : batches) {
+    FT_CHECK(!stop || !stop->load(), cancelled, "[train] step ", step_ + 1, ": cancelled; nothing of it was applied");
     pass_.forward_backward(batch, scale, gradients_.as<float>(), nll_, {options_.loader.seed, step_});
     std::size_t row = 0;
     for (std::size_t t = 0; t < batch.labels.size(); ++t)
@@ -215,7 +220,7 @@ std::span<const Batch> Trainer::next_batches() {
   return loader_.step(epoch_, epoch_step_);
 }
 
-StepReport Trainer::step() {
+StepReport Trainer::step(const std::atomic<bool>* stop) {
   FT_CHECK(!done(), invalid_argument, "[train] all ", total_steps_, " steps are done");
   const auto begin = std::chrono::steady_clock::now();
   const std::span<const Batch> batches = next_batches();
@@ -229,7 +234,7 @@ StepReport Trainer::step() {
     weights += batch.weight_sum();
   }
   report.lr = options_.adamw.lr * schedule_factor(options_.schedule, step_ + 1, warmup_steps_, total_steps_);
-  const double sum = weights > 0 ? accumulate(batches, weights) : 0;
+  const double sum = weights > 0 ? accumulate(batches, weights, stop) : 0;
   report.loss = weights > 0 ? sum / weights : 0;
   report.grad_norm = weights > 0 ? global_norm(all_gradients_) : 0;
   const bool finite = std::isfinite(report.loss) && std::isfinite(report.grad_norm);

@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <atomic>
+#include <cfenv>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -168,6 +169,7 @@ class Pool {
 
   void serve() {
     inside() = true;
+    std::fesetenv(FE_DFL_ENV);  // a thread inherits what its maker had set
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);

@@ -2,6 +2,7 @@
 // Chat templates: a conversation to the text that the model was trained to read, by a sandboxed Jinja interpreter.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "ftlib/data/byte_span.h"
 #include "ftlib/data/record.h"
+#include "ftlib/data/tokenizer.h"
 
 namespace ftlib::inline FTLIB_ABI {
 
@@ -60,5 +62,8 @@ class ChatTemplate {
   struct Compiled;
   std::shared_ptr<const Compiled> compiled_;
 };
+
+/// The template that a tokenizer's files carry; nothing where they carry none. Throws as ChatTemplate does.
+std::optional<ChatTemplate> chat_template_of(const Tokenizer& tokenizer);
 
 }  // namespace ftlib

@@ -27,6 +27,10 @@ struct Dataset {
   std::int64_t tokens = 0, supervised_tokens = 0;
 };
 
+/// Adds a record that was read and its tokens at the end, and counts it. Returns whether it stayed: one over max_length
+/// is left out or cut. Its index becomes the number of records read before.
+bool append_example(Dataset& dataset, Record record, Example example, const DatasetOptions& options);
+
 /// Throws as read_records and encode_record; Error{invalid_file, SCHEMA} where no record is left.
 Dataset load_dataset(const std::string& path, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
                      const DatasetOptions& options);

@@ -2,7 +2,9 @@
 // Reading a file that somebody else may own: only regular files, never mapped, the size fixed when it is opened.
 // A file that shrinks meanwhile is an error value, not a SIGBUS; a FIFO or a device is refused at once, not waited for.
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "ftlib/core/error.h"
@@ -19,13 +21,15 @@ struct FileStamp {
 
 enum class Symlinks { follow, refuse };  ///< of the last component of the path
 
-/// A regular file, open for reading until it is destroyed. Move-only; read() may be called from several threads at
-/// once.
+/// A regular file, open for reading until it is destroyed, or one that lies in memory. Move-only; read() may be called
+/// from several threads at once.
 class InputFile {
  public:
   /// Throws Error{not_found, IO} when there is no such file and Error{io_error, IO} when it is not a regular file or
   /// the system refuses it.
   explicit InputFile(std::string path, Symlinks symlinks = Symlinks::follow);
+  /// The same interface for bytes that are in memory and outlive this object; `name` begins errors.
+  InputFile(std::string name, std::span<const std::byte> content);
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&& other) noexcept;
   ~InputFile();
@@ -41,6 +45,7 @@ class InputFile {
  private:
   std::string path_;
   int fd_ = -1;
+  const std::byte* content_ = nullptr;  ///< in memory; null: in the file
   FileStamp stamp_;
 };
 

@@ -136,7 +136,8 @@ class GgufFile {
   /// Throws Error{invalid_file, TRUNC | MAGIC | VERSION | LIMIT | RANGE | UTF8 | SCHEMA | UNSUPPORTED | OVERFLOW |
   /// DUP | DTYPE | SHAPE | LAYOUT | MISMATCH} with the byte, and as InputFile does. Limits: keys 65,535 bytes, strings
   /// 64 MiB, 100,000 fields, 500,000 tensors, tensor names 64 bytes; arrays of arrays and files in parts are refused.
-  explicit GgufFile(const std::string& path);
+  explicit GgufFile(const std::string& path) : GgufFile(InputFile(path)) {}
+  explicit GgufFile(InputFile file);
 
   const std::string& path() const noexcept { return file_.path(); }
   const FileStamp& stamp() const noexcept { return file_.stamp(); }

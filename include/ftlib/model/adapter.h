@@ -54,5 +54,7 @@ AdapterFile load_gguf_adapter(const std::string& path);
 /// f32 have them); an adapter that does not state its base passes. An adapter may be of use on other bases, but only
 /// this one gives what its training saw.
 void check_base(const AdapterOrigin& origin, const ModelFiles& files, const BaseFormat& base);
+/// The same where the files are gone; `name` and `digest` are those that they had.
+void check_base(const AdapterOrigin& origin, const std::string& name, const std::string& digest, const BaseFormat& base);
 
 }  // namespace ftlib

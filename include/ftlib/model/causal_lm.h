@@ -10,6 +10,7 @@
 
 #include "ftlib/core/buffer.h"
 #include "ftlib/data/batch.h"
+#include "ftlib/data/tokenizer.h"
 #include "ftlib/model/lora.h"
 #include "ftlib/model/weights.h"
 
@@ -17,6 +18,9 @@ namespace ftlib::inline FTLIB_ABI {
 
 /// bf16 where the CPU multiplies it natively, else f32.
 DType default_compute() noexcept;
+
+/// Throws Error{invalid_file, MISMATCH} unless the embedding has a row for each token.
+void check_tokenizer(const ModelFiles& files, const Tokenizer& tokenizer);
 
 /// Weights, configuration and arithmetic; immutable after load, so any number of passes may share it from any thread.
 class CausalLM {

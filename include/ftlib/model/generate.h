@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "ftlib/data/tokenizer.h"
 #include "ftlib/model/causal_lm.h"
 
 namespace ftlib::inline FTLIB_ABI {
@@ -40,6 +41,9 @@ using TokenCallback = std::function<bool(std::size_t prompt, std::int32_t token)
 std::vector<Generated> generate(const CausalLM& model, const LoraAdapter* adapter,
                                 std::span<const std::vector<std::int32_t>> prompts, const GenerateOptions& options,
                                 const TokenCallback& on_token = {}, std::span<const Example* const> texts = {});
+
+/// Tokens that end an answer: the end token, and the end-of-turn tokens that the vocabulary has.
+std::vector<std::int32_t> stop_tokens(const Tokenizer& tokenizer);
 
 /// One token from logits [V] under the options; a pure function of its arguments.
 std::int32_t sample_token(std::span<const float> logits, const GenerateOptions& options, std::uint64_t prompt,

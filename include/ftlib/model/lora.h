@@ -57,6 +57,9 @@ struct LoraAdapter {
 /// steps.
 LoraAdapter make_lora_adapter(const ModelConfig& model, const LoraConfig& config);
 
+/// An adapter of its own with the same numbers.
+LoraAdapter copy_of(const LoraAdapter& adapter);
+
 /// PEFT's default: A uniform in +-1/sqrt(in) (kaiming_uniform with a = sqrt(5)), B zero. Decided by seed and names alone.
 void initialize(LoraAdapter& adapter, std::uint64_t seed);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ class ModelFiles {
   /// every tensor that the configuration asks for is there in its shape; every other tensor and config key is known to
   /// be harmless, or refused by name.
   static std::unique_ptr<ModelFiles> open(const std::string& path);
+  /// The same of a GGUF file that lies in memory, which must outlive the result; errors call it `name`.
+  static std::unique_ptr<ModelFiles> open_memory(std::span<const std::byte> gguf, const std::string& name = "memory");
   virtual ~ModelFiles() = default;
 
   const std::string& path() const noexcept { return path_; }

@@ -34,6 +34,7 @@ struct TrainOptions {
 
 /// Every option by its name, for the run record and its digest.
 Json train_options_json(const TrainOptions& options);
+Json lora_config_json(const LoraConfig& config);
 
 struct StepReport {
   std::int64_t step = 0;   ///< from 1
@@ -66,9 +67,9 @@ class Trainer {
   bool at_epoch_end() const noexcept { return epoch_step_ == 0 && step_ > 0; }
   std::int64_t epoch() const noexcept { return epoch_; }
 
-  /// One optimiser step. Throws Error{non_finite} naming the layer under OnNonFinite::stop (parameters and state are
-  /// then as before the step), and as the ops do.
-  StepReport step();
+  /// One optimiser step. Throws Error{non_finite} naming the layer under OnNonFinite::stop, Error{cancelled} before a
+  /// micro-batch once `stop` is set (parameters and state are as before the step after both), and as the ops do.
+  StepReport step(const std::atomic<bool>* stop = nullptr);
 
   /// Weighted mean loss over all supervised tokens of the steps so far.
   double train_loss() const noexcept { return weight_sum_ > 0 ? nll_sum_ / weight_sum_ : 0; }
@@ -98,7 +99,7 @@ class Trainer {
   void plan_states();
   void plan_steps();
   std::span<const Batch> next_batches();
-  double accumulate(std::span<const Batch> batches, double weight_sum);
+  double accumulate(std::span<const Batch> batches, double weight_sum, const std::atomic<bool>* stop);
   std::string non_finite_text(double loss) const;
   void check_update() const;
   void update(double lr, double factor);
