@@ -1,21 +1,36 @@
-# Headers, the archive, find_package(ftlib COMPONENTS headers ftlib) and pkg-config.
+# Headers, archive, shared C library: find_package(ftlib COMPONENTS headers ftlib c) and pkg-config; the same names are the
+# components of `cmake --install --component`.
 include(CMakePackageConfigHelpers)
 set(ftlib_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ftlib)
+set(ftlib_pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH ftlib_pc_to_prefix /${ftlib_pkgconfig_dir} /)  # so that an installation may be moved
 
-install(DIRECTORY include/ftlib DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(TARGETS ftlib_headers EXPORT ftlib_headers_targets)
-install(EXPORT ftlib_headers_targets NAMESPACE ftlib:: DESTINATION ${ftlib_package_dir})
+install(DIRECTORY include/ftlib DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT headers)
+install(TARGETS ftlib_headers EXPORT ftlib_headers_targets COMPONENT headers)
+install(EXPORT ftlib_headers_targets NAMESPACE ftlib:: DESTINATION ${ftlib_package_dir} COMPONENT headers)
 
 # ftlib_options is a target of this tree only: its warnings must not reach those who link the archive.
-install(TARGETS ftlib EXPORT ftlib_ftlib_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS ftlib_options EXPORT ftlib_ftlib_targets)
-install(EXPORT ftlib_ftlib_targets NAMESPACE ftlib:: DESTINATION ${ftlib_package_dir})
+install(TARGETS ftlib EXPORT ftlib_ftlib_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ftlib)
+install(TARGETS ftlib_options EXPORT ftlib_ftlib_targets COMPONENT ftlib)
+install(EXPORT ftlib_ftlib_targets NAMESPACE ftlib:: DESTINATION ${ftlib_package_dir} COMPONENT ftlib)
+configure_file(cmake/ftlib.pc.in ${PROJECT_BINARY_DIR}/ftlib.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/ftlib.pc DESTINATION ${ftlib_pkgconfig_dir} COMPONENT ftlib)
+
+if(TARGET ftlib_c)
+  install(FILES capi/ftlib_c.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT c)
+  install(TARGETS ftlib_c EXPORT ftlib_c_targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT c)
+  install(EXPORT ftlib_c_targets NAMESPACE ftlib:: DESTINATION ${ftlib_package_dir} COMPONENT c)
+  configure_file(cmake/ftlib-c.pc.in ${PROJECT_BINARY_DIR}/ftlib-c.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/ftlib-c.pc DESTINATION ${ftlib_pkgconfig_dir} COMPONENT c)
+  # A wheel holds no links: the library under the one name that programs load.
+  install(FILES $<TARGET_FILE:ftlib_c> RENAME $<TARGET_SONAME_FILE_NAME:ftlib_c> DESTINATION . COMPONENT python
+          EXCLUDE_FROM_ALL)
+endif()
 
 configure_package_config_file(cmake/ftlibConfig.cmake.in ${PROJECT_BINARY_DIR}/ftlibConfig.cmake
                               INSTALL_DESTINATION ${ftlib_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/ftlibConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/ftlibConfig.cmake ${PROJECT_BINARY_DIR}/ftlibConfigVersion.cmake
-        DESTINATION ${ftlib_package_dir})
-
-configure_file(cmake/ftlib.pc.in ${PROJECT_BINARY_DIR}/ftlib.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/ftlib.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(component headers ftlib c)  # each stands by itself
+  install(FILES ${PROJECT_BINARY_DIR}/ftlibConfig.cmake ${PROJECT_BINARY_DIR}/ftlibConfigVersion.cmake
+          DESTINATION ${ftlib_package_dir} COMPONENT ${component})
+endforeach()
