@@ -4,6 +4,7 @@
 
     capi_bindings.py python > bindings/python/ftlib/_abi.py
     capi_bindings.py rust > bindings/rust/ftlib-sys/src/lib.rs
+    capi_bindings.py rust-test > bindings/rust/ftlib-sys/tests/layout.rs
     capi_bindings.py check      exits 1 where a committed file is not what this program writes
 """
 import pathlib
@@ -11,7 +12,8 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-OUTPUTS = {"python": ROOT / "bindings/python/ftlib/_abi.py", "rust": ROOT / "bindings/rust/ftlib-sys/src/lib.rs"}
+OUTPUTS = {"python": ROOT / "bindings/python/ftlib/_abi.py", "rust": ROOT / "bindings/rust/ftlib-sys/src/lib.rs",
+           "rust-test": ROOT / "bindings/rust/ftlib-sys/tests/layout.rs"}
 
 
 class Layout:
@@ -177,7 +179,40 @@ class Rust:
         return "\n".join(out + ["}", ""])
 
 
-WRITERS = {"python": Python, "rust": Rust}
+class RustTest:
+    """Rust 1.63 has no offset_of: a test measures each field and compares with the golden file."""
+
+    def __init__(self, layout):
+        self.layout = layout
+
+    def write(self):
+        out = ["// SPDX-License-Identifier: Apache-2.0",
+               f"//! Written by tools/capi_bindings.py from {self.layout.path}: Rust lays every struct out as C does.",
+               "use ftlib_sys::*;", "use std::mem::{align_of, size_of, MaybeUninit};", "use std::ptr::addr_of;", "",
+               "fn size_of_field<T>(_: *const T) -> usize {", "    size_of::<T>()", "}", "",
+               "macro_rules! facts {", "    ($out:ident, $kind:ident: $($field:ident)*) => {",
+               '        $out.push(format!("struct {} {} {}", stringify!($kind), size_of::<$kind>(), align_of::<$kind>()));',
+               "        let place = MaybeUninit::<$kind>::uninit();",
+               "        $(",
+               "            let field = unsafe { addr_of!((*place.as_ptr()).$field) };",
+               "            let offset = field as usize - place.as_ptr() as usize;",
+               '            $out.push(format!("field {} {} {} {}", stringify!($kind), stringify!($field), offset, '
+               "size_of_field(field)));",
+               "        )*", "    };", "}", "", "#[test]", "fn structs_lie_as_the_golden_layout_says() {",
+               f'    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../{self.layout.path}");',
+               "    let golden = std::fs::read_to_string(path).unwrap();",
+               "    let mut facts: Vec<String> = Vec::new();"]
+        for struct, (_, _, fields) in self.layout.structs.items():
+            out.append(f"    facts!(facts, {struct}: {' '.join(name for name, _, _, _ in fields)});")
+        return "\n".join(out + [
+            "    let want: Vec<String> = golden",
+            "        .lines()",
+            '        .filter(|line| line.starts_with("struct ") || line.starts_with("field "))',
+            '        .map(|line| line.split(\' \').take(if line.starts_with("struct") { 4 } else { 5 }).collect::<Vec<_>>().join(" "))',
+            "        .collect();", "    assert_eq!(facts, want);", "}", ""])
+
+
+WRITERS = {"python": Python, "rust": Rust, "rust-test": RustTest}
 
 
 def main():
