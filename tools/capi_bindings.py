@@ -5,6 +5,7 @@
     capi_bindings.py python > bindings/python/ftlib/_abi.py
     capi_bindings.py rust > bindings/rust/ftlib-sys/src/lib.rs
     capi_bindings.py rust-test > bindings/rust/ftlib-sys/tests/layout.rs
+    capi_bindings.py go > bindings/go/layout.go
     capi_bindings.py check      exits 1 where a committed file is not what this program writes
 """
 import pathlib
@@ -13,7 +14,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUTPUTS = {"python": ROOT / "bindings/python/ftlib/_abi.py", "rust": ROOT / "bindings/rust/ftlib-sys/src/lib.rs",
-           "rust-test": ROOT / "bindings/rust/ftlib-sys/tests/layout.rs"}
+           "rust-test": ROOT / "bindings/rust/ftlib-sys/tests/layout.rs", "go": ROOT / "bindings/go/layout.go"}
 
 
 class Layout:
@@ -212,7 +213,33 @@ class RustTest:
             "        .collect();", "    assert_eq!(facts, want);", "}", ""])
 
 
-WRITERS = {"python": Python, "rust": Rust, "rust-test": RustTest}
+class Go:
+    """cgo reads the header itself; what it makes of it is written down for a test to compare, which may not use cgo."""
+
+    def __init__(self, layout):
+        self.layout = layout
+
+    def write(self):
+        out = ["// SPDX-License-Identifier: Apache-2.0", "",
+               f"// Written by tools/capi_bindings.py from {self.layout.path}, for the tests: go test -tags ftlib_layout.", "",
+               "//go:build ftlib_layout", "", "package ftlib", "", "// #include <ftlib_c.h>", 'import "C"', "",
+               "import (", '\t"fmt"', '\t"unsafe"', ")", "",
+               "// layout is what cgo makes of the header, in the lines of the golden file.", "func layout() []string {",
+               "\tvar facts []string", "\tadd := func(format string, values ...any) { facts = append(facts, "
+               "fmt.Sprintf(format, values...)) }"]
+        out += [f'\tadd("constant {name} %d", C.{name})' for name, _ in self.layout.constants]
+        for enum, values in self.layout.enums.items():
+            out += [f'\tadd("enum {enum} {name} %d", C.{name})' for name, _ in values]
+        for struct, (_, _, fields) in self.layout.structs.items():
+            out += ["\t{", f"\t\tvar s C.{struct}",
+                    f'\t\tadd("struct {struct} %d %d", unsafe.Sizeof(s), unsafe.Alignof(s))']
+            out += [f'\t\tadd("field {struct} {name} %d %d", unsafe.Offsetof(s.{name}), unsafe.Sizeof(s.{name}))'
+                    for name, _, _, _ in fields]
+            out.append("\t}")
+        return "\n".join(out + ["\treturn facts", "}", ""])
+
+
+WRITERS = {"python": Python, "rust": Rust, "rust-test": RustTest, "go": Go}
 
 
 def main():

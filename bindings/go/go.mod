@@ -1,0 +1,3 @@
+module ftlib
+
+go 1.19
