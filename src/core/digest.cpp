@@ -31,8 +31,9 @@ struct Sha256::Context {
 };
 
 Sha256::Sha256() : context_(std::make_unique<Context>()) {
-  FT_CHECK(context_->state && EVP_DigestInit_ex(context_->state, EVP_sha256(), nullptr) == 1, internal,
-           "[sha256] libcrypto offers no SHA-256");
+  // Every libcrypto has SHA-256; what it may lack is the memory to look it up.
+  FT_CHECK(context_->state && EVP_DigestInit_ex(context_->state, EVP_sha256(), nullptr) == 1, out_of_memory,
+           "[sha256] libcrypto cannot begin SHA-256: out of memory");
 }
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/jinja_unicode.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include <algorithm>
 #include <memory>
 #include <span>
 
+#include "data/pcre2_error.h"
 #include "data/unicode_tables.h"
 #include "ftlib/core/error.h"
 
@@ -22,15 +20,18 @@ class Matcher {
     PCRE2_SIZE offset = 0;
     code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED,
                               PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, &error, &offset, nullptr));
+    if (code_ == nullptr) check_pcre2_memory(error);
     FT_CHECK(code_ != nullptr, internal, "[template] PCRE2 refuses ", pattern, " at ", offset);
   }
   bool operator()(char32_t point) const {
     std::string text;
     append_point(point, text);
-    const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> match(pcre2_match_data_create(1, nullptr),
-                                                                                    pcre2_match_data_free);
-    return match && pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0, match.get(),
-                                nullptr) >= 0;
+    const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> match(
+        need_pcre2(pcre2_match_data_create(1, nullptr)), pcre2_match_data_free);
+    const int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0, match.get(),
+                                  nullptr);
+    check_pcre2_memory(found);
+    return found >= 0;
   }
 
  private:

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/regex.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
-#include <new>
-
+#include "data/pcre2_error.h"
 #include "ftlib/io/json.h"
 
 namespace ftlib::inline FTLIB_ABI {
@@ -16,27 +12,16 @@ constexpr std::uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY 
 
 PCRE2_SPTR bytes(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
 
-std::string message(int code) {
-  PCRE2_UCHAR text[256] = "unknown error";
-  pcre2_get_error_message(code, text, sizeof text);
-  return reinterpret_cast<const char*>(text);
-}
-
-template <class T>
-T* need(T* pointer) {
-  if (pointer == nullptr) throw std::bad_alloc();
-  return pointer;
-}
-
 }  // namespace
 
 Regex::Regex(std::string_view pattern, std::uint32_t steps) : pattern_(pattern) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   pcre2_code* code = pcre2_compile(bytes(pattern_), pattern_.size(), kOptions, &error, &offset, nullptr);
-  FT_CHECK(code != nullptr, invalid_argument, "[regex] ", excerpt(pattern_), ": at byte ", offset, ": ", message(error));
+  if (code == nullptr) check_pcre2_memory(error);
+  FT_CHECK(code != nullptr, invalid_argument, "[regex] ", excerpt(pattern_), ": at byte ", offset, ": ", pcre2_text(error));
   code_.reset(code, [](void* p) { pcre2_code_free(static_cast<pcre2_code*>(p)); });
-  pcre2_match_context* limits = need(pcre2_match_context_create(nullptr));
+  pcre2_match_context* limits = need_pcre2(pcre2_match_context_create(nullptr));
   limits_.reset(limits, [](void* p) { pcre2_match_context_free(static_cast<pcre2_match_context*>(p)); });
   pcre2_set_match_limit(limits, steps);
   pcre2_set_heap_limit(limits, kHeapLimitKib);
@@ -54,11 +39,12 @@ std::optional<std::pair<std::size_t, std::size_t>> Regex::match(std::string_view
                                                                 std::uint32_t options) const {
   const auto* code = static_cast<const pcre2_code*>(code_.get());
   const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> data(
-      need(pcre2_match_data_create_from_pattern(code, nullptr)), pcre2_match_data_free);
+      need_pcre2(pcre2_match_data_create_from_pattern(code, nullptr)), pcre2_match_data_free);
   const int found = pcre2_match(code, bytes(text), text.size(), offset, options, data.get(),
                                 static_cast<pcre2_match_context*>(limits_.get()));
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
-  FT_CHECK(found >= 0, unsupported, "[regex] ", excerpt(pattern_), ": ", message(found), " on \"", excerpt(text),
+  check_pcre2_memory(found);
+  FT_CHECK(found >= 0, unsupported, "[regex] ", excerpt(pattern_), ": ", pcre2_text(found), " on \"", excerpt(text),
            "\"; a pattern without nested repetition needs fewer steps");
   const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
   return std::pair<std::size_t, std::size_t>(range[0], range[1]);

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/tokenizer_pattern.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
-#include <new>
-
+#include "data/pcre2_error.h"
 #include "ftlib/io/json.h"
 
 namespace ftlib::inline FTLIB_ABI::tokenizer {
@@ -15,15 +11,9 @@ constexpr std::uint32_t kMostBacktracks = 10'000'000, kMostDepth = 1'000'000;
 constexpr std::int64_t kFreeSteps = 10'000'000, kStepsPerByte = 256;
 constexpr std::size_t kStackBytes = std::size_t{8} << 20;  // grows on demand, outside the thread's own stack
 
-std::string pcre2_text(int code) {
-  PCRE2_UCHAR text[128];
-  return pcre2_get_error_message(code, text, sizeof text) < 0 ? "unknown error" : reinterpret_cast<const char*>(text);
-}
-
 template <class T>
 std::shared_ptr<T> owned(T* pointer, void (*free)(T*)) {
-  if (pointer == nullptr) throw std::bad_alloc();
-  return std::shared_ptr<T>(pointer, free);
+  return std::shared_ptr<T>(need_pcre2(pointer), free);
 }
 
 constexpr int kBudgetSpent = -1000;  // outside PCRE2's own codes
@@ -66,6 +56,7 @@ Pattern::Pattern(std::string source, Cost cost, std::string_view what) : source_
       PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | (cost == Cost::counted ? PCRE2_AUTO_CALLOUT : 0u);
   pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source_.data()), source_.size(), options, &error, &offset,
                                    settings.get());
+  if (code == nullptr) check_pcre2_memory(error);
   FT_CHECK_FILE(code != nullptr, unsupported, what, ": pattern ", excerpt(source_), ", byte ", offset, ": ",
                 pcre2_text(error));
   code_ = owned(code, pcre2_code_free);
@@ -85,6 +76,7 @@ bool Pattern::find(std::string_view text, std::size_t from, MatchScratch& scratc
   const auto run = compiled_to_machine_code_ ? pcre2_jit_match : pcre2_match;
   const int result = run(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK, data, context);
   if (result == PCRE2_ERROR_NOMATCH) return false;
+  check_pcre2_memory(result);
   if (result < 0)
     throw Error(Status::unsupported, Reason::limit,
                 concat("[tokenizer] pattern ", excerpt(source_), " at byte ", from, " of ", text.size(), ": ",

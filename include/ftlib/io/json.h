@@ -20,6 +20,11 @@ class Json {
   using Object = std::vector<Member>;
 
   Json() = default;
+  Json(const Json& other) : value_(other.copied()) {}
+  Json(Json&&) noexcept = default;
+  Json& operator=(const Json& other) { return value_ = other.copied(), *this; }
+  Json& operator=(Json&&) noexcept = default;
+  ~Json() = default;
   Json(std::nullptr_t) {}
   Json(bool value) : value_(value) {}
   Json(std::int64_t value) : value_(value) {}
@@ -62,7 +67,19 @@ class Json {
   bool operator==(const Json& other) const = default;
 
  private:
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;
+  using Value = std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object>;
+
+  /// std::variant's own copy, in libstdc++ 12, destroys the string that a failed allocation never made.
+  Value copied() const {
+    return std::visit(
+        []<class T>(const T& value) {
+          T copy(value);
+          return Value(std::in_place_type<T>, std::move(copy));
+        },
+        value_);
+  }
+
+  Value value_;
 };
 
 struct JsonLimits {
