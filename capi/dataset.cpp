@@ -4,7 +4,6 @@
 
 #include "ftlib/data/supervision.h"
 #include "objects.h"
-#include "text.h"
 
 namespace ftlib::capi {
 namespace {
@@ -45,7 +44,7 @@ Record new_record(const Records& records, const ft_record_options* options) {
 
 void append_text(Records& records, Record record) {
   const Text& text = records.text();
-  Example example = encode_record(record, text.tokenizer, text.chat_template ? &*text.chat_template : nullptr,
+  Example example = encode_record(record, text.tokenizer, text.template_or_null(),
                                   records.options().encode, concat("record ", record.id));
   records.append(std::move(record), std::move(example));
 }
@@ -88,7 +87,7 @@ ft_status ft_dataset_open(const ft_tokenizer* tokenizer, const char* path, const
     const auto text = get(tokenizer);
     const DatasetOptions o = dataset_options(read_options(options, dataset_defaults()), *text);
     Dataset dataset;
-    if (path) dataset = load_dataset(path, text->tokenizer, text->chat_template ? &*text->chat_template : nullptr, o);
+    if (path) dataset = load_dataset(path, text->tokenizer, text->template_or_null(), o);
     if (dataset.left_out > 0)
       warn(concat(path, ": ", dataset.left_out, " records of more than ", o.max_length, " tokens left out"));
     return std::make_shared<Records>(text, o, std::move(dataset));

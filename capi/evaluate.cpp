@@ -13,14 +13,9 @@ struct EvaluationObject {
   std::vector<std::size_t> places;        ///< of the answers: their example
   std::vector<const ScoredOutput*> outputs;  ///< one an example; null: it has no answer
 
-  std::vector<double> column(std::size_t metric) const {
-    std::vector<double> values;
-    for (const ScoredOutput& output : found.outputs) values.push_back(output.scores[metric]);
-    return values;
-  }
-  std::size_t metric_by_name(std::string_view name) const {
+  std::vector<double> scores(std::string_view name) const {
     for (std::size_t i = 0; i < metrics.size(); ++i)
-      if (metrics[i].name() == name) return i;
+      if (metrics[i].name() == name) return scores_of(found.outputs, i);
     throw Error(Status::not_found, concat("the evaluation has no metric ", name));
   }
 };
@@ -33,23 +28,10 @@ ft_evaluate_options evaluate_defaults() {
   return o;
 }
 
-struct Prompts {
-  std::vector<Prompt> prompts;
-  std::vector<std::size_t> places;
-};
-
-Prompts prompts_of(const Records& records, const Dataset& dataset) {
+Prompts prompts_with_answers(const Records& records, const Dataset& dataset) {
   const Text& text = records.text();
-  Prompts found;
-  for (std::size_t i = 0; i < dataset.records.size(); ++i) {
-    const Record& record = dataset.records[i];
-    if (record.kind == Record::Kind::text) continue;
-    auto prompt = encode_prompt(record, text.tokenizer, text.chat_template ? &*text.chat_template : nullptr,
-                                records.options().encode, concat("record ", record.id));
-    if (!prompt) continue;
-    found.prompts.push_back(std::move(*prompt));
-    found.places.push_back(i);
-  }
+  Prompts found = prompts_of(dataset.records, text.tokenizer, text.template_or_null(), records.options().encode,
+                             [](const Record& record) { return concat("record ", record.id); });
   FT_CHECK(!found.prompts.empty(), invalid_argument,
            "metrics need records with a prompt and an answer; the dataset has none");
   return found;
@@ -103,7 +85,7 @@ std::shared_ptr<EvaluationObject> evaluate_call(const Call& call) {
   auto object = std::make_shared<EvaluationObject>();
   if (call.options.metrics) object->metrics = parse_metrics(call.options.metrics);
   Prompts prompts;
-  if (!object->metrics.empty()) prompts = prompts_of(*call.records, *call.dataset);
+  if (!object->metrics.empty()) prompts = prompts_with_answers(*call.records, *call.dataset);
   object->found = object->metrics.empty() ? loss_only(call) : with_answers(call, object->metrics, prompts);
   FT_CHECK(std::isfinite(object->found.loss.loss), non_finite, "the loss is ", object->found.loss.loss,
            "; the model or the adapter is damaged, or holds numbers too large for this compute");
@@ -154,7 +136,7 @@ ft_status ft_evaluation_metric(const ft_evaluation* evaluation, size_t index, co
   return guard([&] {
     const auto e = get(evaluation);
     FT_CHECK(index < e->metrics.size(), invalid_argument, "there are ", e->metrics.size(), " metrics, index is ", index);
-    *need(mean_score, "mean") = mean(e->column(index));
+    *need(mean_score, "mean") = mean(scores_of(e->found.outputs, index));
     if (name) *name = e->metrics[index].name().c_str();
   });
 }
@@ -186,9 +168,7 @@ ft_status ft_evaluation_compare(const ft_evaluation* before, const ft_evaluation
     } else {
       FT_CHECK(a->places == b->places && a->groups == b->groups, mismatch,
                "the two evaluations are not of the same records");
-      std::vector<std::string> groups;
-      for (const std::size_t place : a->places) groups.push_back(a->groups[place]);
-      difference = paired_difference(a->column(a->metric_by_name(metric)), b->column(b->metric_by_name(metric)), {}, groups);
+      difference = score_difference(a->scores(metric), b->scores(metric), a->groups, a->places);
     }
     ft_interval value{};
     value.estimate = difference.estimate, value.low = difference.low, value.high = difference.high;

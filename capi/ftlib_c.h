@@ -41,7 +41,7 @@
  *   ft_batches                               one call at a time; a second one meanwhile gets FT_ERROR_BUSY
  *   ft_trainer                               one call at a time, a second one gets FT_ERROR_BUSY; ft_trainer_cancel and
  *                                            ft_trainer_progress from any thread and any callback at any time
- *   functions without a handle               any number of threads; ft_force_backend and ft_shutdown: see there
+ *   functions without a handle               any number of threads; ft_backend_force and ft_shutdown: see there
  *
  * Results do not depend on the number of threads, ours or yours: the same inputs on the same type of machine give the
  * same bits.
@@ -65,8 +65,7 @@
 extern "C" {
 #endif
 
-/* --- Status ---------------------------------------------------------------------------------------------------------
- * */
+/* --- Status --- */
 
 /* The number of the ABI: that of the SONAME. */
 #define FT_ABI_VERSION 0
@@ -74,7 +73,7 @@ extern "C" {
 /* What became of a call. The FORCE32 constants make every enum 32 bits wide; they are no values. */
 typedef enum ft_status {
   FT_OK = 0,
-  FT_ERROR_INVALID_ARGUMENT = 1, /* something was passed that cannot work: a value out of range, a handle that is none */
+  FT_ERROR_INVALID_ARGUMENT = 1, /* something was passed that cannot work: out of range, or no handle */
   FT_ERROR_UNSUPPORTED = 2,      /* understood, but not offered by this library, build or processor */
   FT_ERROR_OUT_OF_MEMORY = 3,
   FT_ERROR_INVALID_FILE = 4,     /* a file's content is wrong; ft_last_error_reason() says how */
@@ -134,8 +133,7 @@ FT_API const char* ft_last_error(void);
  * Of the latest call on this thread. Since 0.1. */
 FT_API ft_reason ft_last_error_reason(void);
 
-/* --- The process ----------------------------------------------------------------------------------------------------
- * */
+/* --- The process --- */
 
 /* Told of what a person should know though nothing failed: an adapter of another base, a damaged checkpoint that was
  * passed over, records left out. `message` is borrowed for the call, UTF-8, one line. Runs on the thread whose call it
@@ -184,8 +182,7 @@ FT_API ft_status ft_set_threads(int32_t count);
  * for leaks at their end. Only while no other call computes. Since 0.1. */
 FT_API ft_status ft_shutdown(void);
 
-/* --- Tokenizer and chat template ------------------------------------------------------------------------------------
- * */
+/* --- Tokenizer and chat template --- */
 
 /* A vocabulary with the chat template that belongs to it. Immutable. */
 typedef struct ft_tokenizer ft_tokenizer;
@@ -197,7 +194,7 @@ typedef struct ft_tokenizer_options {
   const char* date;          /* what the template's strftime_now sees, YYYY-MM-DD; NULL: it is undefined. Copied */
 } ft_tokenizer_options;
 
-/* Fills in the defaults above. struct_size: sizeof *options. FT_ERROR_INVALID_ARGUMENT for NULL and for what is no size.
+/* Fills in the defaults above. struct_size: sizeof *options. FT_ERROR_INVALID_ARGUMENT for NULL, or an impossible size.
  * The same holds for every _init function. Any thread. Since 0.1. */
 FT_API ft_status ft_tokenizer_options_init(ft_tokenizer_options* options, size_t struct_size);
 
@@ -266,9 +263,9 @@ FT_API ft_status ft_tokenizer_decode(const ft_tokenizer* tokenizer, const int32_
  * text_bytes       receives how many there are; not NULL
  * FT_ERROR_UNSUPPORTED where the model has no template, FT_ERROR_INVALID_ARGUMENT with the template's line where it
  * raises, FT_ERROR_INVALID_FILE (LIMIT) where it runs too long, FT_ERROR_BUFFER_TOO_SMALL. Any thread. Since 0.1. */
-FT_API ft_status ft_tokenizer_render(const ft_tokenizer* tokenizer, const char* const* roles, const char* const* contents,
-                                     size_t message_count, uint32_t flags, char* text, size_t capacity,
-                                     size_t* text_bytes);
+FT_API ft_status ft_tokenizer_render(const ft_tokenizer* tokenizer, const char* const* roles,
+                                     const char* const* contents, size_t message_count, uint32_t flags, char* text,
+                                     size_t capacity, size_t* text_bytes);
 
 /* The same as tokens, and which of them training would teach: of each assistant turn its content as the template
  * printed it, and the end-of-turn token after it. Text of messages never becomes a control token.
@@ -284,8 +281,7 @@ FT_API ft_status ft_tokenizer_encode_messages(const ft_tokenizer* tokenizer, con
                                               int32_t* tokens, uint8_t* supervised, size_t capacity,
                                               size_t* token_count);
 
-/* --- Models ---------------------------------------------------------------------------------------------------------
- * */
+/* --- Models --- */
 
 /* Frozen weights with their tokenizer. Immutable: any number of trainers and generations share it. */
 typedef struct ft_model ft_model;
@@ -363,8 +359,7 @@ FT_API ft_status ft_model_get_info(const ft_model* model, ft_model_info* info);
 /* The model's tokenizer as a handle of its own, which ft_tokenizer_free frees. Any thread. Since 0.1. */
 FT_API ft_status ft_model_tokenizer(const ft_model* model, ft_tokenizer** out);
 
-/* --- Records --------------------------------------------------------------------------------------------------------
- * */
+/* --- Records --- */
 
 /* Records as tokens, each with a flag: is it a target of training? */
 typedef struct ft_dataset ft_dataset;
@@ -457,8 +452,7 @@ FT_API ft_status ft_dataset_get_info(const ft_dataset* dataset, ft_dataset_info*
 FT_API ft_status ft_dataset_example(const ft_dataset* dataset, int64_t index, int32_t* tokens, int32_t* labels,
                                     size_t capacity, size_t* token_count);
 
-/* --- Batches --------------------------------------------------------------------------------------------------------
- * */
+/* --- Batches --- */
 
 /* Walks a dataset in packed micro-batches, in the order in which a trainer with the same options does: for training
  * loops of your own. */
@@ -530,8 +524,7 @@ FT_API ft_status ft_batches_get_position(const ft_batches* batches, ft_batch_pos
  * replayed. FT_ERROR_MISMATCH for a position outside this walk. One call at a time. Since 0.1. */
 FT_API ft_status ft_batches_set_position(ft_batches* batches, const ft_batch_position* position);
 
-/* --- Adapters -------------------------------------------------------------------------------------------------------
- * */
+/* --- Adapters --- */
 
 /* A LoRA adapter. Immutable. */
 typedef struct ft_adapter ft_adapter;
@@ -613,8 +606,7 @@ typedef int32_t (*ft_work_callback)(int64_t done, int64_t total, void* user);
 FT_API ft_status ft_merge(const ft_model* model, const ft_adapter* adapter, const char* out, const char* format,
                           ft_work_callback callback, void* user);
 
-/* --- Training -------------------------------------------------------------------------------------------------------
- * */
+/* --- Training --- */
 
 /* One training run: an adapter, its optimiser, its place in the records. */
 typedef struct ft_trainer ft_trainer;
@@ -790,8 +782,7 @@ FT_API ft_status ft_trainer_resume(ft_trainer* trainer, const char* folder);
  * Since 0.1. */
 FT_API ft_status ft_trainer_adapter(const ft_trainer* trainer, ft_adapter** out);
 
-/* --- Evaluation -----------------------------------------------------------------------------------------------------
- * */
+/* --- Evaluation --- */
 
 /* What a model, with or without an adapter, scored on records. Immutable. */
 typedef struct ft_evaluation ft_evaluation;
@@ -876,8 +867,7 @@ typedef struct ft_interval {
 FT_API ft_status ft_evaluation_compare(const ft_evaluation* before, const ft_evaluation* after, const char* metric,
                                        ft_interval* interval);
 
-/* --- Generation -----------------------------------------------------------------------------------------------------
- * */
+/* --- Generation --- */
 
 /* Answers to one or more prompts. Immutable. */
 typedef struct ft_generation ft_generation;
@@ -931,8 +921,7 @@ typedef struct ft_answer {
  * Any thread. Since 0.1. */
 FT_API ft_status ft_generation_answer(const ft_generation* generation, size_t prompt, ft_answer* answer);
 
-/* --- Primitives: each on the caller's buffers, nothing kept ----------------------------------------------------------
- * */
+/* --- Primitives: each on the caller's buffers, nothing kept --- */
 
 /* Quantises to NF4, in the bits of bitsandbytes (Dettmers et al., "QLoRA", 2023, section 3).
  *
@@ -1041,8 +1030,8 @@ FT_API ft_status ft_adamw_options_init(ft_adamw_options* options, size_t struct_
  * step            from 1
  * gradient_scale  of the clip, or 1
  * FT_ERROR_INVALID_ARGUMENT. Any thread, on buffers of its own. Since 0.1. */
-FT_API ft_status ft_adamw_step(float* parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
-                               const ft_adamw_options* options, int64_t step, float gradient_scale);
+FT_API ft_status ft_adamw_step(float* parameter, const float* gradient, float* exp_avg, float* exp_avg_sq,
+                               int64_t count, const ft_adamw_options* options, int64_t step, float gradient_scale);
 
 /* The same with states of 8 bits (Dettmers et al., "8-bit Optimizers via Block-wise Quantization", 2022).
  *

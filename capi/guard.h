@@ -137,11 +137,6 @@ std::span<T> array(T* data, std::size_t count, std::string_view name) {
   return {data, count};
 }
 
-inline std::size_t counted(std::int64_t count, std::string_view name) {
-  FT_CHECK(count >= 0, invalid_argument, name, " must not be negative, got ", count);
-  return static_cast<std::size_t>(count);
-}
-
 /// The bits of an enum, which the caller may have filled with any number.
 template <class Enum>
 Enum choice(const Enum& value, Enum last, std::string_view name) {

@@ -38,24 +38,15 @@ ft_base_format base_of(const BaseFormat& base) {
   return FT_BASE_NATIVE;
 }
 
-std::shared_ptr<Model> load(std::string name, const ModelFiles& files, Tokenizer tokenizer, const ft_model_options& o) {
-  auto model = std::make_shared<Model>();
-  model->name = std::move(name);
+void load(Model& model, const ModelFiles& files, Tokenizer tokenizer, const ft_model_options& o) {
+  model.name = files.path();
   const ft_tokenizer_options text{sizeof(ft_tokenizer_options), 0, o.chat_template, o.date};
-  model->text = std::make_shared<Text>(std::move(tokenizer), text);
-  check_tokenizer(files, model->text->tokenizer);
-  model->weights = CausalLM::load(files, base_format(o), compute_dtype(o));
-  return model;
+  model.text = std::make_shared<Text>(std::move(tokenizer), text);
+  check_tokenizer(files, model.text->tokenizer);
+  model.weights = CausalLM::load(files, base_format(o), compute_dtype(o));
 }
 
 }  // namespace
-
-const std::string& Model::digest() const {
-  const std::lock_guard lock(mutex_);
-  if (known_digest_.empty()) known_digest_ = files->digest();
-  return known_digest_;
-}
-
 }  // namespace ftlib::capi
 
 using namespace ftlib;
@@ -68,10 +59,9 @@ ft_status ft_model_options_init(ft_model_options* options, size_t struct_size) {
 ft_status ft_model_open(const char* path, const ft_model_options* options, ft_model** out) {
   return create(out, [&] {
     const auto o = read_options(options, model_defaults());
-    const std::string name = need(path, "path");
-    auto files = ModelFiles::open(name);
-    auto model = load(name, *files, Tokenizer::load(name), o);
-    model->files = std::move(files);
+    auto model = std::make_shared<Model>();
+    model->files = ModelFiles::open(need(path, "path"));
+    load(*model, *model->files, Tokenizer::load(path), o);
     return model;
   });
 }
@@ -81,8 +71,8 @@ ft_status ft_model_open_memory(const void* data, size_t data_bytes, const ft_mod
     const auto o = read_options(options, model_defaults());
     const auto bytes = array(static_cast<const std::byte*>(data), data_bytes, "data");
     const auto files = ModelFiles::open_memory(bytes);
-    auto model = load(files->path(), *files, Tokenizer::from_gguf(GgufFile(InputFile(files->path(), bytes))), o);
-    model->set_digest(files->digest());
+    auto model = std::make_shared<Model>(files->digest());
+    load(*model, *files, Tokenizer::from_gguf(GgufFile(InputFile(files->path(), bytes))), o);
     return model;
   });
 }

@@ -23,7 +23,29 @@ struct Text {
   std::string date;
 
   Text(Tokenizer tokens, const ft_tokenizer_options& options);
+  const ChatTemplate* template_or_null() const noexcept { return chat_template ? &*chat_template : nullptr; }
   const ChatTemplate& need_template() const;
+};
+
+/// Parallel arrays of roles and contents, at least one. Throws Error{invalid_argument} for NULL in any place.
+std::vector<Message> messages_of(const char* const* roles, const char* const* contents, std::size_t count);
+
+/// A digest that is computed when it is first asked for.
+class LazyDigest {
+ public:
+  LazyDigest() = default;
+  explicit LazyDigest(std::string known) : digest_(std::move(known)) {}
+
+  template <class Compute>
+  const std::string& get(Compute&& compute) const {
+    const std::lock_guard lock(mutex_);
+    if (digest_.empty()) digest_ = compute();
+    return digest_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::string digest_;
 };
 
 /// ft_model.
@@ -33,12 +55,14 @@ struct Model {
   std::shared_ptr<Text> text;
   CausalLM weights;
 
-  const std::string& digest() const;  ///< of the base; read once, at first use
-  void set_digest(std::string digest) { known_digest_ = std::move(digest); }  ///< where there are no files
+  Model() = default;
+  explicit Model(std::string known_digest) : digest_(std::move(known_digest)) {}
+  const std::string& digest() const {  ///< of the base
+    return digest_.get([&] { return files->digest(); });
+  }
 
  private:
-  mutable std::mutex mutex_;
-  mutable std::string known_digest_;
+  LazyDigest digest_;
 };
 
 /// ft_dataset: a snapshot that is shared with whoever was made of it, and copied by the append after that.
@@ -62,13 +86,18 @@ class Records {
 
 /// ft_adapter.
 struct Adapter {
-  LoraAdapter weights;
-  AdapterOrigin origin;
+  AdapterFile file;
   ModelConfig model;
-  std::string digest;
   std::vector<std::string> names;  ///< of the tensors, two a module
 
-  Adapter(LoraAdapter lora, AdapterOrigin from, ModelConfig config);
+  Adapter(AdapterFile adapter, ModelConfig config);
+  const LoraAdapter& weights() const noexcept { return file.adapter; }
+  const std::string& digest() const {
+    return digest_.get([&] { return adapter_digest(file.adapter); });
+  }
+
+ private:
+  LazyDigest digest_;
 };
 
 /// One call at a time on an object; a second one is refused, not kept waiting.

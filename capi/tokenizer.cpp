@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ftlib/data/supervision.h"
 #include "objects.h"
-#include "text.h"
 
 namespace ftlib::capi {
 namespace {

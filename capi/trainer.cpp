@@ -86,11 +86,12 @@ class TrainerObject {
         train_((check_not_empty(*train), std::move(train))),
         valid_(std::move(valid)),
         adapter_(std::move(adapter)),
+        options_(train_options(o)),
         validation_(valid_ ? std::span<const Example>(valid_->examples) : std::span<const Example>(),
                     {o.valid_every, o.patience}),
-        plan_(plan_memory(model_->weights, adapter_, train_->examples, train_options(o), o.memory_bytes,
+        plan_(plan_memory(model_->weights, adapter_, train_->examples, options_, o.memory_bytes,
                           validation_.longest())),
-        trainer_(model_->weights, adapter_, train_->examples, train_options(o), plan_.keep, validation_.longest()) {
+        trainer_(model_->weights, adapter_, train_->examples, options_, plan_.keep, validation_.longest()) {
     describe_run(o, initial_digest);
     progress_.struct_size = sizeof progress_;
     progress_.total_steps = trainer_.total_steps();
@@ -139,7 +140,7 @@ class TrainerObject {
     const auto scope = call_or_callback("ft_trainer_adapter");
     LoraAdapter copy = copy_of(adapter_);
     if (finished()) validation_.copy_best(copy);
-    return std::make_shared<Adapter>(std::move(copy), origin(), model_->weights.config());
+    return std::make_shared<Adapter>(AdapterFile{std::move(copy), origin()}, model_->weights.config());
   }
 
   const MemoryPlan& plan() const noexcept { return plan_; }
@@ -167,7 +168,7 @@ class TrainerObject {
   AdapterOrigin origin() const { return {model_->digest(), model_->weights.base(), model_->name}; }
 
   void describe_run(const ft_train_options& o, const std::string& initial_digest) {
-    run_["options"] = train_options_json(train_options(o));
+    run_["options"] = train_options_json(options_);
     Json& options = run_["options"];
     const Json lora = lora_config_json(adapter_.config);
     for (const auto& [key, value] : lora.as_object("lora")) options.append(key, value);
@@ -241,6 +242,7 @@ class TrainerObject {
   std::shared_ptr<Model> model_;
   std::shared_ptr<const Dataset> train_, valid_;
   LoraAdapter adapter_;
+  TrainOptions options_;
   Validation validation_;
   MemoryPlan plan_;
   Trainer trainer_;
@@ -259,8 +261,9 @@ LoraAdapter first_adapter(const Model& model, const ft_lora_options* lora, const
   if (initial) {
     FT_CHECK(lora == nullptr, invalid_argument, "init_adapter brings its own options: lora must be NULL");
     fitting(model, initial);
-    if (!initial->origin.base_digest.empty()) check_base(initial->origin, model.name, model.digest(), model.weights.base());
-    return copy_of(initial->weights);
+    const AdapterOrigin& origin = initial->file.origin;
+    if (!origin.base_digest.empty()) check_base(origin, model.name, model.digest(), model.weights.base());
+    return copy_of(initial->weights());
   }
   LoraAdapter adapter = make_lora_adapter(model.weights.config(), lora_config(read_options(lora, lora_defaults())));
   initialize(adapter, seed);
@@ -290,7 +293,7 @@ ft_status ft_trainer_create(const ft_model* model, const ft_dataset* train, cons
     const ft_train_options o = read_options(options, train_defaults());
     const auto initial = get_or_null(o.init_adapter);
     return std::make_shared<TrainerObject>(m, records->snapshot(), held_out, first_adapter(*m, lora, initial, o.seed),
-                                           initial ? initial->digest : std::string(), o);
+                                           initial ? initial->digest() : std::string(), o);
   });
 }
 

@@ -27,25 +27,12 @@ struct Scores {
   std::vector<ScoredOutput> outputs;  ///< of the examples that have a prompt
 };
 
-/// Examples that have a prompt, by their place.
-struct Prompts {
-  std::vector<Prompt> prompts;
-  std::vector<std::size_t> places;
-};
-
 Prompts make_prompts(const EvalArguments& o, const Dataset& dataset, const ModelData& data) {
-  Prompts result;
-  for (std::size_t i = 0; i < dataset.records.size(); ++i) {
-    const ChatTemplate* chat_template = data.chat_template ? &*data.chat_template : nullptr;
-    auto prompt = encode_prompt(dataset.records[i], data.tokenizer, chat_template, o.data.encode(),
-                                concat(o.file, ":", dataset.records[i].line));
-    if (!prompt) continue;
-    result.prompts.push_back(std::move(*prompt));
-    result.places.push_back(i);
-  }
-  FT_CHECK(!result.prompts.empty(), invalid_argument, "eval: --metrics needs records with a prompt and an answer; ",
+  Prompts found = prompts_of(dataset.records, data.tokenizer, data.chat_template ? &*data.chat_template : nullptr,
+                             o.data.encode(), [&](const Record& record) { return concat(o.file, ":", record.line); });
+  FT_CHECK(!found.prompts.empty(), invalid_argument, "eval: --metrics needs records with a prompt and an answer; ",
            o.file, " has none");
-  return result;
+  return found;
 }
 
 void check_interrupted() { FT_CHECK(!interrupted(), cancelled, "eval: interrupted"); }
@@ -91,12 +78,6 @@ Scores score(const EvalArguments& o, const CausalLM& model, const std::string& p
   return {path, std::move(found.loss), std::move(found.outputs)};
 }
 
-std::vector<double> column(const Scores& scores, std::size_t metric) {
-  std::vector<double> values;
-  for (const ScoredOutput& output : scores.outputs) values.push_back(output.scores[metric]);
-  return values;
-}
-
 Json summary(const Scores& scores, const std::vector<Metric>& metrics) {
   Json json = Json::object();
   json["event"] = "eval";
@@ -105,7 +86,7 @@ Json summary(const Scores& scores, const std::vector<Metric>& metrics) {
   json["loss"] = scores.loss.loss;
   json["perplexity"] = scores.loss.perplexity();
   json["supervised_tokens"] = scores.loss.supervised_tokens;
-  for (std::size_t m = 0; m < metrics.size(); ++m) json["metrics"][metrics[m].name()] = mean(column(scores, m));
+  for (std::size_t m = 0; m < metrics.size(); ++m) json["metrics"][metrics[m].name()] = mean(scores_of(scores.outputs, m));
   return json;
 }
 
@@ -124,11 +105,9 @@ Json comparison(const Scores& first, const Scores& second, const Dataset& datase
   json["from"] = first.name.empty() ? "base" : first.name;
   json["to"] = second.name;
   json["loss"] = interval_json(loss_difference(first.loss, second.loss, groups));
-  std::vector<std::string> prompt_groups;
-  for (const std::size_t place : prompts.places) prompt_groups.push_back(groups[place]);
   for (std::size_t m = 0; m < metrics.size(); ++m)
-    json["metrics"][metrics[m].name()] =
-        interval_json(paired_difference(column(first, m), column(second, m), {}, prompt_groups));
+    json["metrics"][metrics[m].name()] = interval_json(score_difference(
+        scores_of(first.outputs, m), scores_of(second.outputs, m), groups, prompts.places));
   return json;
 }
 

@@ -1,11 +1,7 @@
 # Runs examples/quickstart.cpp as the README shows it. The model is the one that `./run test` downloads.
-if(DEFINED ENV{FTLIB_TEST_MODELS})
-  set(models "$ENV{FTLIB_TEST_MODELS}")
-else()
-  set(models "$ENV{HOME}/.cache/ftlib")
-endif()
+include(${CMAKE_CURRENT_LIST_DIR}/demo_model.cmake)
 file(REMOVE_RECURSE "${WORK}")
-execute_process(COMMAND ${QUICKSTART} "${models}/SmolLM2-135M-Instruct.Q4_1.gguf" ${RECORDS} "${WORK}"
+execute_process(COMMAND ${QUICKSTART} "${model}" ${RECORDS} "${WORK}"
                 RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)
 string(REGEX MATCHALL "loss [0-9.]+" losses "${out}")
 list(LENGTH losses count)

@@ -1,11 +1,6 @@
 # Runs a quickstart and the command line's `tune` of the same 12 steps: the adapters have the same bytes. The model is the one
 # that `./run test` downloads. Run by ctest with COMMAND (a list), PROGRAM, RECORDS and WORK.
-if(DEFINED ENV{FTLIB_TEST_MODELS})
-  set(models "$ENV{FTLIB_TEST_MODELS}")
-else()
-  set(models "$ENV{HOME}/.cache/ftlib")
-endif()
-set(model "${models}/SmolLM2-135M-Instruct.Q4_1.gguf")
+include(${CMAKE_CURRENT_LIST_DIR}/demo_model.cmake)
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)
   if(NOT code EQUAL 0)

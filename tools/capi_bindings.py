@@ -12,6 +12,8 @@ import pathlib
 import re
 import sys
 
+from capi_layout import Header
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUTPUTS = {"python": ROOT / "bindings/python/ftlib/_abi.py", "rust": ROOT / "bindings/rust/ftlib-sys/src/lib.rs",
            "rust-test": ROOT / "bindings/rust/ftlib-sys/tests/layout.rs", "go": ROOT / "bindings/go/layout.go"}
@@ -19,8 +21,7 @@ OUTPUTS = {"python": ROOT / "bindings/python/ftlib/_abi.py", "rust": ROOT / "bin
 
 class Layout:
     def __init__(self):
-        text = (ROOT / "capi/ftlib_c.h").read_text()
-        version = re.search(r"^#define FT_ABI_VERSION (\d+)$", text, flags=re.M).group(1)
+        version = dict(Header(ROOT / "capi/ftlib_c.h").constants)["FT_ABI_VERSION"]
         self.path = f"capi/abi/ftlib_c-{version}.layout"
         self.constants, self.enums, self.structs, self.callbacks, self.functions = [], {}, {}, [], []
         for line in (ROOT / self.path).read_text().splitlines():

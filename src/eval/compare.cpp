@@ -27,4 +27,11 @@ Interval loss_difference(const LossReport& before, const LossReport& after, std:
   return paired_difference(nll_before, nll_after, weights, kept);
 }
 
+Interval score_difference(std::span<const double> before, std::span<const double> after,
+                          std::span<const std::string> groups, std::span<const std::size_t> places) {
+  std::vector<std::string> drawn;
+  for (const std::size_t place : places) drawn.push_back(groups[place]);
+  return paired_difference(before, after, {}, drawn);
+}
+
 }  // namespace ftlib::inline FTLIB_ABI

@@ -25,6 +25,24 @@ void finish(LossReport& report) {
 
 }  // namespace
 
+Prompts prompts_of(std::span<const Record> records, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
+                   const EncodeOptions& options, const std::function<std::string(const Record&)>& what) {
+  Prompts found;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    auto prompt = encode_prompt(records[i], tokenizer, chat_template, options, what(records[i]));
+    if (!prompt) continue;
+    found.prompts.push_back(std::move(*prompt));
+    found.places.push_back(i);
+  }
+  return found;
+}
+
+std::vector<double> scores_of(std::span<const ScoredOutput> outputs, std::size_t metric) {
+  std::vector<double> values;
+  for (const ScoredOutput& output : outputs) values.push_back(output.scores[metric]);
+  return values;
+}
+
 LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std::span<const Example> examples,
                          std::int64_t batch_tokens, Pass* lent, const LossProgressFunction& progress) {
   LossReport report;

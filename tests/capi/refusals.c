@@ -28,94 +28,115 @@ static void make_wrong_handles(void) {
   wrong[3] = &wrong;
 }
 
-static void handles_that_are_none_are_refused(void) {
-  char text[64];
+static void refuse_as_tokenizer(void* h) {
+  size_t count = 7;
   uint8_t supervised[64];
-  size_t count;
+  ft_dataset* dataset = (ft_dataset*)supervised;
+  ft_tokenizer_info info = {sizeof info, 0, 0, 0, 0, 0, 0, 0};
+  if (h) REFUSED(ft_tokenizer_free(h));
+  REFUSED(ft_tokenizer_get_info(h, &info));
+  REFUSED(ft_tokenizer_encode(h, "x", 1, 0, NULL, 0, &count));
+  REFUSED(ft_tokenizer_decode(h, tokens, 1, 0, NULL, 0, &count));
+  REFUSED(ft_tokenizer_render(h, kRoles, kContents, 1, 0, NULL, 0, &count));
+  REFUSED(ft_tokenizer_encode_messages(h, kRoles, kContents, 1, 0, NULL, supervised, 0, &count));
+  REFUSED(ft_dataset_open(h, NULL, NULL, &dataset));
+  CHECK(dataset == NULL && count == 0);
+}
+
+static void refuse_as_model(void* h) {
+  char place[8];
+  ft_model_info info = {sizeof info, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  ft_tokenizer* tokenizer = (ft_tokenizer*)place;
+  ft_adapter* adapter = (ft_adapter*)place;
+  ft_trainer* trainer = (ft_trainer*)place;
+  ft_evaluation* evaluation = (ft_evaluation*)place;
+  ft_generation* generation = (ft_generation*)place;
+  if (h) REFUSED(ft_model_free(h));
+  REFUSED(ft_model_get_info(h, &info));
+  REFUSED(ft_model_tokenizer(h, &tokenizer));
+  REFUSED(ft_adapter_open(h, "x", &adapter));
+  REFUSED(ft_merge(h, h, "x", "f32", NULL, NULL));
+  REFUSED(ft_trainer_create(h, h, NULL, NULL, NULL, &trainer));
+  REFUSED(ft_evaluate(h, NULL, h, NULL, NULL, NULL, &evaluation));
+  REFUSED(ft_generate(h, NULL, prompts, lengths, 1, NULL, NULL, NULL, &generation));
+  CHECK(tokenizer == NULL && adapter == NULL && trainer == NULL && evaluation == NULL && generation == NULL);
+}
+
+static void refuse_as_records(void* h) {
+  size_t count = 7;
+  ft_dataset_info info = {sizeof info, 0, 0, 0, 0, 0, 0, 0};
+  ft_batches* batches = (ft_batches*)&count;
+  ft_batch batch;
+  ft_batch_position position;
+  memset(&position, 0, sizeof position);
+  batch.struct_size = sizeof batch, position.struct_size = sizeof position;
+  if (h) REFUSED(ft_dataset_free(h));
+  REFUSED(ft_dataset_append_messages(h, kRoles, kContents, 1, NULL));
+  REFUSED(ft_dataset_append_completion(h, "x", "y", NULL));
+  REFUSED(ft_dataset_append_text(h, "x", NULL));
+  REFUSED(ft_dataset_append_json(h, "{}", 2));
+  REFUSED(ft_dataset_append_tokens(h, tokens, tokens, 1, NULL));
+  REFUSED(ft_dataset_get_info(h, &info));
+  REFUSED(ft_dataset_example(h, 0, NULL, NULL, 0, &count));
+  REFUSED(ft_batches_create(h, NULL, &batches));
+  if (h) REFUSED(ft_batches_free(h));
+  REFUSED(ft_batches_next(h, &batch));
+  REFUSED(ft_batches_get_position(h, &position));
+  REFUSED(ft_batches_set_position(h, &position));
+  CHECK(batches == NULL && count == 0);
+}
+
+static void refuse_as_adapter_or_trainer(void* h) {
+  ft_adapter* adapter = (ft_adapter*)tokens;
+  ft_adapter_info info;
+  ft_tensor tensor;
+  ft_progress progress;
+  ft_memory_plan plan;
+  info.struct_size = sizeof info, tensor.struct_size = sizeof tensor;
+  progress.struct_size = sizeof progress, plan.struct_size = sizeof plan;
+  if (h) REFUSED(ft_adapter_free(h));
+  REFUSED(ft_adapter_save_peft(h, "x"));
+  REFUSED(ft_adapter_save_gguf(h, "x"));
+  REFUSED(ft_adapter_get_info(h, &info));
+  REFUSED(ft_adapter_tensor(h, 0, NULL, NULL, &tensor));
+  if (h) REFUSED(ft_trainer_free(h));
+  REFUSED(ft_trainer_step(h, NULL));
+  REFUSED(ft_trainer_run(h, NULL, NULL));
+  REFUSED(ft_trainer_cancel(h));
+  REFUSED(ft_trainer_progress(h, &progress));
+  REFUSED(ft_trainer_get_plan(h, &plan));
+  REFUSED(ft_trainer_save(h, "x"));
+  REFUSED(ft_trainer_resume(h, "x"));
+  REFUSED(ft_trainer_adapter(h, &adapter));
+  CHECK(adapter == NULL);
+}
+
+static void refuse_as_result(void* h) {
+  ft_evaluation_info info;
+  ft_example_result example;
+  ft_interval interval;
+  ft_answer answer;
+  double mean;
+  info.struct_size = sizeof info, example.struct_size = sizeof example;
+  interval.struct_size = sizeof interval, answer.struct_size = sizeof answer;
+  if (h) REFUSED(ft_evaluation_free(h));
+  REFUSED(ft_evaluation_get_info(h, &info));
+  REFUSED(ft_evaluation_metric(h, 0, NULL, &mean));
+  REFUSED(ft_evaluation_example(h, 0, &example));
+  REFUSED(ft_evaluation_compare(h, h, NULL, &interval));
+  if (h) REFUSED(ft_generation_free(h));
+  REFUSED(ft_generation_answer(h, 0, &answer));
+}
+
+static void handles_that_are_none_are_refused(void) {
   int i;
   make_wrong_handles();
   for (i = 0; i < kWrong; ++i) {
-    void* h = wrong[i];
-    ft_model_info model_info = {sizeof model_info, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    ft_dataset_info dataset_info = {sizeof dataset_info, 0, 0, 0, 0, 0, 0, 0};
-    ft_tokenizer* tokenizer = (ft_tokenizer*)text;
-    ft_dataset* dataset = (ft_dataset*)text;
-    ft_batches* batches = (ft_batches*)text;
-    ft_trainer* trainer = (ft_trainer*)text;
-    ft_adapter* adapter = (ft_adapter*)text;
-    ft_evaluation* evaluation = (ft_evaluation*)text;
-    ft_generation* generation = (ft_generation*)text;
-    ft_batch batch;
-    ft_batch_position position;
-    ft_progress progress;
-    ft_memory_plan plan;
-    ft_adapter_info adapter_info;
-    ft_tensor tensor;
-    ft_evaluation_info evaluation_info;
-    ft_example_result example;
-    ft_interval interval;
-    ft_answer answer;
-    double mean;
-    memset(&position, 0, sizeof position);
-    batch.struct_size = sizeof batch, position.struct_size = sizeof position, progress.struct_size = sizeof progress;
-    plan.struct_size = sizeof plan, adapter_info.struct_size = sizeof adapter_info, tensor.struct_size = sizeof tensor;
-    evaluation_info.struct_size = sizeof evaluation_info, example.struct_size = sizeof example;
-    interval.struct_size = sizeof interval, answer.struct_size = sizeof answer;
-    if (i != 2) {
-      ft_tokenizer_info info = {sizeof info, 0, 0, 0, 0, 0, 0, 0};
-      if (h) REFUSED(ft_tokenizer_free(h));
-      REFUSED(ft_tokenizer_get_info(h, &info));
-      REFUSED(ft_tokenizer_encode(h, "x", 1, 0, NULL, 0, &count));
-      REFUSED(ft_tokenizer_decode(h, tokens, 1, 0, NULL, 0, &count));
-      REFUSED(ft_tokenizer_render(h, kRoles, kContents, 1, 0, NULL, 0, &count));
-      REFUSED(ft_tokenizer_encode_messages(h, kRoles, kContents, 1, 0, NULL, supervised, 0, &count));
-      REFUSED(ft_dataset_open(h, NULL, NULL, &dataset));
-      CHECK(dataset == NULL && count == 0);
-    }
-    if (h) REFUSED(ft_model_free(h));
-    REFUSED(ft_model_get_info(h, &model_info));
-    REFUSED(ft_model_tokenizer(h, &tokenizer));
-    if (h) REFUSED(ft_dataset_free(h));
-    REFUSED(ft_dataset_append_messages(h, kRoles, kContents, 1, NULL));
-    REFUSED(ft_dataset_append_completion(h, "x", "y", NULL));
-    REFUSED(ft_dataset_append_text(h, "x", NULL));
-    REFUSED(ft_dataset_append_json(h, "{}", 2));
-    REFUSED(ft_dataset_append_tokens(h, tokens, tokens, 1, NULL));
-    REFUSED(ft_dataset_get_info(h, &dataset_info));
-    REFUSED(ft_dataset_example(h, 0, NULL, NULL, 0, &count));
-    REFUSED(ft_batches_create(h, NULL, &batches));
-    if (h) REFUSED(ft_batches_free(h));
-    REFUSED(ft_batches_next(h, &batch));
-    REFUSED(ft_batches_get_position(h, &position));
-    REFUSED(ft_batches_set_position(h, &position));
-    REFUSED(ft_adapter_open(h, "x", &adapter));
-    if (h) REFUSED(ft_adapter_free(h));
-    REFUSED(ft_adapter_save_peft(h, "x"));
-    REFUSED(ft_adapter_save_gguf(h, "x"));
-    REFUSED(ft_adapter_get_info(h, &adapter_info));
-    REFUSED(ft_adapter_tensor(h, 0, NULL, NULL, &tensor));
-    REFUSED(ft_merge(h, h, "x", "f32", NULL, NULL));
-    REFUSED(ft_trainer_create(h, h, NULL, NULL, NULL, &trainer));
-    if (h) REFUSED(ft_trainer_free(h));
-    REFUSED(ft_trainer_step(h, NULL));
-    REFUSED(ft_trainer_run(h, NULL, NULL));
-    REFUSED(ft_trainer_cancel(h));
-    REFUSED(ft_trainer_progress(h, &progress));
-    REFUSED(ft_trainer_get_plan(h, &plan));
-    REFUSED(ft_trainer_save(h, "x"));
-    REFUSED(ft_trainer_resume(h, "x"));
-    REFUSED(ft_trainer_adapter(h, &adapter));
-    REFUSED(ft_evaluate(h, NULL, h, NULL, NULL, NULL, &evaluation));
-    if (h) REFUSED(ft_evaluation_free(h));
-    REFUSED(ft_evaluation_get_info(h, &evaluation_info));
-    REFUSED(ft_evaluation_metric(h, 0, NULL, &mean));
-    REFUSED(ft_evaluation_example(h, 0, &example));
-    REFUSED(ft_evaluation_compare(h, h, NULL, &interval));
-    REFUSED(ft_generate(h, NULL, prompts, lengths, 1, NULL, NULL, NULL, &generation));
-    if (h) REFUSED(ft_generation_free(h));
-    REFUSED(ft_generation_answer(h, 0, &answer));
-    CHECK(tokenizer == NULL && batches == NULL && adapter == NULL && trainer == NULL && evaluation == NULL &&
-          generation == NULL);
+    if (i != 2) refuse_as_tokenizer(wrong[i]);
+    refuse_as_model(wrong[i]);
+    refuse_as_records(wrong[i]);
+    refuse_as_adapter_or_trainer(wrong[i]);
+    refuse_as_result(wrong[i]);
   }
   OK(ft_tokenizer_free(wrong[2]));
 }
@@ -142,28 +163,8 @@ static void a_slot_that_is_used_again_is_another_handle(void) {
   OK(ft_tokenizer_free(second));
 }
 
-static void results_without_a_place_are_refused(void) {
-  ft_tokenizer* tokenizer = tiny_tokenizer();
-  ft_model* model = tiny_model(FT_COMPUTE_F32);
-  ft_dataset* dataset = tiny_records();
-  ft_trainer* trainer = tiny_trainer(model, dataset, 1);
-  ft_adapter* adapter = NULL;
-  ft_evaluation* evaluation = NULL;
-  ft_generation *generation = NULL, *no_generation = NULL;
-  ft_batches* batches = NULL;
-  ft_tokenizer* no_tokenizer = NULL;
-  ft_model* no_model = (ft_model*)tokens;
-  ft_generate_options options;
-  char text[8];
+static void results_without_a_place_are_refused_where_no_handle_is(void) {
   const float number[1] = {0};
-  size_t count;
-  OK(ft_trainer_adapter(trainer, &adapter));
-  OK(ft_evaluate(model, NULL, dataset, NULL, NULL, NULL, &evaluation));
-  OK(ft_generate_options_init(&options, sizeof options));
-  options.max_tokens = 1;
-  OK(ft_generate(model, NULL, prompts, lengths, 1, &options, NULL, NULL, &generation));
-  OK(ft_batches_create(dataset, NULL, &batches));
-
   REFUSED(ft_backend_count(NULL));
   REFUSED(ft_backend_name(0, NULL, NULL));
   REFUSED(ft_backend_used(NULL, NULL));
@@ -179,6 +180,38 @@ static void results_without_a_place_are_refused(void) {
   REFUSED(ft_evaluate_options_init(NULL, 8));
   REFUSED(ft_generate_options_init(NULL, 8));
   REFUSED(ft_adamw_options_init(NULL, 8));
+  REFUSED(ft_nf4_quantize(NULL, FT_F32, 1, 64, NULL, NULL));
+  REFUSED(ft_nf4_double_quantize(number, 1, NULL, NULL, NULL));
+  REFUSED(ft_nf4_dequantize(NULL, NULL, FT_F32));
+  REFUSED(ft_lora_linear(NULL));
+  REFUSED(ft_lora_linear_backward(NULL));
+  REFUSED(ft_adamw_step(NULL, NULL, NULL, NULL, 1, NULL, 1, 1));
+  REFUSED(ft_adamw_8bit_step(NULL, NULL, NULL, NULL, NULL, NULL, 1, NULL, 1, 1));
+  REFUSED(ft_clip_grad_norm(NULL, NULL, 0, 1, NULL));
+  REFUSED(ft_cross_entropy(number, tokens, NULL, 1, 1, 1, NULL, NULL));
+}
+
+static void results_without_a_place_are_refused(void) {
+  ft_tokenizer* tokenizer = tiny_tokenizer();
+  ft_model* model = tiny_model(FT_COMPUTE_F32);
+  ft_dataset* dataset = tiny_records();
+  ft_trainer* trainer = tiny_trainer(model, dataset, 1);
+  ft_adapter* adapter = NULL;
+  ft_evaluation* evaluation = NULL;
+  ft_generation *generation = NULL, *no_generation = NULL;
+  ft_batches* batches = NULL;
+  ft_tokenizer* no_tokenizer = NULL;
+  ft_model* no_model = (ft_model*)tokens;
+  ft_generate_options options;
+  char text[8];
+  size_t count;
+  OK(ft_trainer_adapter(trainer, &adapter));
+  OK(ft_evaluate(model, NULL, dataset, NULL, NULL, NULL, &evaluation));
+  OK(ft_generate_options_init(&options, sizeof options));
+  options.max_tokens = 1;
+  OK(ft_generate(model, NULL, prompts, lengths, 1, &options, NULL, NULL, &generation));
+  OK(ft_batches_create(dataset, NULL, &batches));
+
   REFUSED(ft_tokenizer_open(tiny_path(), NULL, NULL));
   REFUSED(ft_tokenizer_open(NULL, NULL, &no_tokenizer));
   REFUSED(ft_tokenizer_get_info(tokenizer, NULL));
@@ -235,15 +268,6 @@ static void results_without_a_place_are_refused(void) {
   REFUSED(ft_generate(model, NULL, prompts, lengths, 0, NULL, NULL, NULL, &no_generation));
   REFUSED(ft_generate(model, NULL, prompts, lengths, 1, NULL, NULL, NULL, NULL));
   REFUSED(ft_generation_answer(generation, 0, NULL));
-  REFUSED(ft_nf4_quantize(NULL, FT_F32, 1, 64, NULL, NULL));
-  REFUSED(ft_nf4_double_quantize(number, 1, NULL, NULL, NULL));
-  REFUSED(ft_nf4_dequantize(NULL, NULL, FT_F32));
-  REFUSED(ft_lora_linear(NULL));
-  REFUSED(ft_lora_linear_backward(NULL));
-  REFUSED(ft_adamw_step(NULL, NULL, NULL, NULL, 1, NULL, 1, 1));
-  REFUSED(ft_adamw_8bit_step(NULL, NULL, NULL, NULL, NULL, NULL, 1, NULL, 1, 1));
-  REFUSED(ft_clip_grad_norm(NULL, NULL, 0, 1, NULL));
-  REFUSED(ft_cross_entropy(number, tokens, NULL, 1, 1, 1, NULL, NULL));
   OK(ft_trainer_free(trainer));
   OK(ft_evaluation_free(evaluation));
   OK(ft_generation_free(generation));
@@ -307,6 +331,7 @@ const test_case refusal_tests[] = {
     {"refusals: freeing NULL does nothing", freeing_null_does_nothing},
     {"refusals: a slot that is used again is another handle", a_slot_that_is_used_again_is_another_handle},
     {"refusals: results without a place", results_without_a_place_are_refused},
+    {"refusals: results without a place, where no handle is", results_without_a_place_are_refused_where_no_handle_is},
     {"refusals: structs of every size are read and filled within their bounds",
      structs_of_every_size_are_read_and_filled_within_their_bounds},
     {NULL, NULL}};

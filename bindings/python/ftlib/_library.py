@@ -127,6 +127,10 @@ def text_of(value: Optional[bytes]) -> str:
     return (value or b"").decode("utf-8", "replace")
 
 
+def optional_text(value: Optional[str]) -> Optional[bytes]:
+    return value.encode() if value is not None else None
+
+
 def path_of(path: Any) -> bytes:
     return os.fsencode(path)
 
@@ -217,7 +221,7 @@ def backends() -> dict[str, bool]:
 
 def force_backend(name: Optional[str]) -> None:
     """For the whole process; None: the best for each op. Not while another thread computes."""
-    check(lib.ft_backend_force(name.encode() if name else None))
+    check(lib.ft_backend_force(optional_text(name)))
 
 
 def backend_used(op: str) -> str:

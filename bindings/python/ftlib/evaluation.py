@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import _abi
-from ._library import Handle, check, lib, sized, text_of
+from ._library import Handle, check, lib, optional_text, sized, text_of
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,6 @@ class Evaluation(Handle):
     def compare(self, after: Evaluation, metric: Optional[str] = None) -> Interval:
         """How much `after` differs from this one on the same records; None: in the loss."""
         raw = sized(_abi.ft_interval)
-        check(lib.ft_evaluation_compare(self, after, metric.encode() if metric is not None else None,
+        check(lib.ft_evaluation_compare(self, after, optional_text(metric),
                                         ctypes.byref(raw)))
         return Interval(raw.estimate, raw.low, raw.high)

@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 
 from . import _abi
 from ._buffer import Buffer
-from ._library import Callback, Handle, check, defaults, lib, new, path_of, sized, text_of
+from ._library import Callback, Handle, check, defaults, lib, new, optional_text, path_of, sized, text_of
 from .adapter import Adapter
 from .dataset import Dataset, number_of
 from .evaluation import Evaluation
@@ -168,6 +168,5 @@ def _model_options(*, base: str = "native", compute: str = "auto", block_size: i
     options = defaults(_abi.ft_model_options)
     options.base, options.compute = number_of(BASES, base, "base"), number_of(COMPUTES, compute, "compute")
     options.block_size, options.double_quant = block_size, int(double_quant)
-    options.chat_template = chat_template.encode() if chat_template is not None else None
-    options.date = date.encode() if date is not None else None
+    options.chat_template, options.date = optional_text(chat_template), optional_text(date)
     return options

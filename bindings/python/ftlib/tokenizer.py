@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 from . import _abi
-from ._library import Handle, check, defaults, lib, new, path_of, sized, strings, text_of
+from ._library import Handle, check, defaults, lib, new, optional_text, path_of, sized, strings, text_of
 
 Message = Mapping[str, str]  # {"role": "user", "content": "Hi"}
 
@@ -37,8 +37,7 @@ class Tokenizer(Handle):
     def open(cls, model: Any, *, chat_template: Optional[str] = None, date: Optional[str] = None) -> Tokenizer:
         """Of a .gguf file or a Hugging Face folder, without its weights."""
         options = defaults(_abi.ft_tokenizer_options)
-        options.chat_template = chat_template.encode() if chat_template is not None else None
-        options.date = date.encode() if date is not None else None
+        options.chat_template, options.date = optional_text(chat_template), optional_text(date)
         return cls(new(lib.ft_tokenizer_open, path_of(model), ctypes.byref(options)))
 
     @property
@@ -88,17 +87,18 @@ class Tokenizer(Handle):
         return [(token, bool(flag)) for token, flag in zip(tokens, taught)]
 
 
-def _tokens(call: Any) -> list[int]:
+def _filled(kind: Any, call: Any) -> Any:
+    """Calls for the count, then for the elements."""
     count = ctypes.c_size_t()
     check(call(None, 0, ctypes.byref(count)))
-    tokens = (ctypes.c_int32 * count.value)()
-    check(call(tokens, count.value, ctypes.byref(count)))
-    return list(tokens)
+    elements = (kind * count.value)()
+    check(call(elements, count.value, ctypes.byref(count)))
+    return elements
+
+
+def _tokens(call: Any) -> list[int]:
+    return list(_filled(ctypes.c_int32, call))
 
 
 def _bytes(call: Any) -> bytes:
-    count = ctypes.c_size_t()
-    check(call(None, 0, ctypes.byref(count)))
-    text = ctypes.create_string_buffer(max(count.value, 1))
-    check(call(text, count.value, ctypes.byref(count)))
-    return text.raw[:count.value]
+    return bytes(_filled(ctypes.c_uint8, call))

@@ -18,4 +18,8 @@ std::vector<std::string> record_groups(std::span<const Record> records);
 /// as paired_difference.
 Interval loss_difference(const LossReport& before, const LossReport& after, std::span<const std::string> groups);
 
+/// Of one metric's scores of the answers; answer i is of the record places[i]. Throws as paired_difference.
+Interval score_difference(std::span<const double> before, std::span<const double> after,
+                          std::span<const std::string> groups, std::span<const std::size_t> places);
+
 }  // namespace ftlib

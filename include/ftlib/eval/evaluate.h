@@ -38,10 +38,23 @@ LossReport evaluate_loss(const CausalLM& model, const LoraAdapter* adapter, std:
                          std::int64_t batch_tokens = 2048, Pass* pass = nullptr,
                          const LossProgressFunction& progress = {});
 
+/// The records that have a prompt and an answer, by their place.
+struct Prompts {
+  std::vector<Prompt> prompts;
+  std::vector<std::size_t> places;
+};
+
+/// `what` begins the errors of a record ("file:line"). Throws as encode_prompt.
+Prompts prompts_of(std::span<const Record> records, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
+                   const EncodeOptions& options, const std::function<std::string(const Record&)>& what);
+
 struct ScoredOutput {
   std::string output;          ///< without control tokens
   std::vector<double> scores;  ///< one a metric
 };
+
+/// One metric of all outputs.
+std::vector<double> scores_of(std::span<const ScoredOutput> outputs, std::size_t metric);
 
 struct Evaluation {
   LossReport loss;
