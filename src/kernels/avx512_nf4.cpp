@@ -2,6 +2,8 @@
 // 32 elements at a time: bucket, threshold and first code come from registers, two tables of 32 entries.
 #include <immintrin.h>
 
+#include <algorithm>
+
 #include "ftlib/ops/kernels/nf4.h"
 #include "kernels/backends.h"
 
@@ -67,24 +69,34 @@ class Encoder {
   __m256i first_ = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kNf4Buckets.first));
 };
 
+constexpr std::int64_t kGroup = 16;  ///< blocks whose scales are dealt with in one register
+
+/// The scales of a group come before its codes, so that no block waits for its own maximum and division.
 template <class T>
-float quantize_block(const T* values, std::int64_t n, std::uint8_t* codes) noexcept {
-  const float absmax = absmax_of(values, n);
-  const Encoder encoder(1.0f / (absmax > kNf4Smallest ? absmax : kNf4Smallest));
-  for (std::int64_t i = 0; i < n; i += 32) encoder.run(values + i, codes + i / 2);
-  return absmax;
+void quantize_blocks(const T* values, std::int64_t size, std::int64_t count, std::uint8_t* codes, float* absmax) noexcept {
+  for (std::int64_t group = 0; group < count; group += kGroup) {
+    const std::int64_t n = std::min(kGroup, count - group);
+    alignas(64) float inverse[kGroup] = {};
+    for (std::int64_t i = 0; i < n; ++i) inverse[i] = absmax[group + i] = absmax_of(values + i * size, size);
+    const __m512 divisor = _mm512_max_ps(_mm512_load_ps(inverse), _mm512_set1_ps(kNf4Smallest));
+    _mm512_store_ps(inverse, _mm512_div_ps(_mm512_set1_ps(1), divisor));
+    for (std::int64_t i = 0; i < n; ++i) {
+      const Encoder encoder(inverse[i]);
+      for (std::int64_t k = 0; k < size; k += 32, values += 32, codes += 16) encoder.run(values, codes);
+    }
+  }
 }
 
 /// 32 codes to 32 values of a block whose products are in a table.
 class Decoder {
  public:
-  explicit Decoder(float absmax) noexcept : products_(_mm512_mul_ps(_mm512_loadu_ps(kNf4Values), _mm512_set1_ps(absmax))) {
-    const auto rounded = (__m256i)_mm512_cvtneps_pbh(products_);
-    table_ = _mm512_inserti64x4(_mm512_castsi256_si512(rounded), rounded, 1);  // twice: the lookup reads five bits
-  }
+  explicit Decoder(float absmax) noexcept
+      : products_(_mm512_mul_ps(_mm512_loadu_ps(kNf4Values), _mm512_set1_ps(absmax))),
+        table_((__m512i)_mm512_cvtne2ps_pbh(products_, products_)) {}  // twice: the lookup reads five bits
+  /// A word for each code, the high nibble's first. The shift is a product: the ports of shuffles are taken.
   void run(const std::uint8_t* codes, bf16* out) const noexcept {
     const __m512i bytes = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
-    const __m512i words = _mm512_srlv_epi16(_mm512_permutexvar_epi8(spread_, bytes), _mm512_set1_epi32(4));
+    const __m512i words = _mm512_mulhi_epu16(_mm512_permutexvar_epi8(spread_, bytes), _mm512_set1_epi32(256 << 16 | 16));
     _mm512_storeu_si512(out, _mm512_permutexvar_epi16(words, table_));
   }
   void run(const std::uint8_t* codes, float* out) const noexcept {
@@ -98,14 +110,27 @@ class Decoder {
  private:
   __m512 products_;
   __m512i table_;
-  /// Byte i / 4 in place i: a word for each code, the high nibble's first.
+  /// Byte i / 4 in place i.
   __m512i spread_ = _mm512_set_epi8(15, 15, 15, 15, 14, 14, 14, 14, 13, 13, 13, 13, 12, 12, 12, 12, 11, 11, 11, 11, 10,
                                     10, 10, 10, 9, 9, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7, 6, 6, 6, 6, 5, 5, 5, 5, 4, 4, 4, 4, 3,
                                     3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
 };
 
+/// The scales of `n` blocks from `begin`; in `buffer` where they are quantised themselves.
+const float* group_absmax(const WeightView& weight, std::int64_t begin, std::int64_t n, float* buffer) noexcept {
+  if (weight.nested_scales == nullptr) return static_cast<const float*>(weight.scales) + begin;
+  for (std::int64_t i = 0; i < n; ++i) buffer[i] = nf4_absmax(weight, begin + i);
+  return buffer;
+}
+
 /// The conversion to bf16 flushes subnormal products, and NaN and infinity are not worth a thought here.
-bool has_normal_products(float absmax) noexcept { return absmax == 0 || (absmax >= 2e-37f && absmax <= 3e38f); }
+bool have_normal_products(const float* absmax, std::int64_t n) noexcept {
+  const auto all = static_cast<__mmask16>((1u << n) - 1);
+  const __m512 x = _mm512_maskz_loadu_ps(all, absmax);
+  const __mmask16 normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(2e-37f), _CMP_GE_OQ) &
+                           _mm512_cmp_ps_mask(x, _mm512_set1_ps(3e38f), _CMP_LE_OQ);
+  return (normal | _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_EQ_OQ)) == 0xffff;
+}
 
 /// Blocks [begin, end), of kRuns runs of 32; 0: of any number.
 template <int kRuns, class T>
@@ -113,15 +138,21 @@ void dequantize_blocks(const WeightView& weight, std::int64_t begin, std::int64_
   const std::int64_t size = kRuns > 0 ? kRuns * 32 : weight.block_size;
   const auto* codes = static_cast<const std::uint8_t*>(weight.data) + begin * size / 2;
   T* out = values + begin * size;
-  for (std::int64_t block = begin; block < end; ++block, codes += size / 2, out += size) {
-    const float absmax = nf4_absmax(weight, block);
-    if (!has_normal_products(absmax)) [[unlikely]] {
-      nf4_dequantize_piece<Avx512>(weight, block * size, (block + 1) * size, values);
+  for (std::int64_t group = begin; group < end; group += kGroup) {
+    const std::int64_t n = std::min(kGroup, end - group);
+    float buffer[kGroup];
+    const float* absmax = group_absmax(weight, group, n, buffer);
+    if (!have_normal_products(absmax, n)) [[unlikely]] {
+      for (std::int64_t i = group; i < group + n; ++i)
+        nf4_dequantize_piece<Avx512>(weight, i * size, (i + 1) * size, values);
+      codes += n * size / 2, out += n * size;
       continue;
     }
-    const Decoder decoder(absmax);
+    for (std::int64_t i = 0; i < n; ++i, codes += size / 2, out += size) {
+      const Decoder decoder(absmax[i]);
 #pragma GCC unroll 4
-    for (std::int64_t i = 0; i < size; i += 32) decoder.run(codes + i / 2, out + i);
+      for (std::int64_t k = 0; k < size; k += 32) decoder.run(codes + k / 2, out + k);
+    }
   }
 }
 
@@ -148,9 +179,9 @@ Status avx512_nf4_dequantize(const Nf4DequantizeArgs& args) noexcept {
 }
 
 Status avx512_nf4_quantize(const Nf4QuantizeArgs& args) noexcept {
-  if (args.values.dtype == DType::f32) nf4_quantize_blocks<Avx512, float>(args, quantize_block<float>);
-  if (args.values.dtype == DType::bf16) nf4_quantize_blocks<Avx512, bf16>(args, quantize_block<bf16>);
-  if (args.values.dtype == DType::f16) nf4_quantize_blocks<Avx512, f16>(args, quantize_block<f16>);
+  if (args.values.dtype == DType::f32) nf4_quantize_blocks<Avx512, float>(args, quantize_blocks<float>);
+  if (args.values.dtype == DType::bf16) nf4_quantize_blocks<Avx512, bf16>(args, quantize_blocks<bf16>);
+  if (args.values.dtype == DType::f16) nf4_quantize_blocks<Avx512, f16>(args, quantize_blocks<f16>);
   return Status::ok;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <cmath>
 
 #include "ftlib/core/parallel.h"
@@ -68,29 +69,31 @@ float nf4_quantize_block(const T* values, std::int64_t n, bool whole, std::uint8
   return whole ? absmax : divisor;
 }
 
-/// `whole_block(values, block_size, codes)` quantises one whole block and returns its absmax.
-template <class V, class T, class WholeBlock>
-void nf4_quantize_blocks(const Nf4QuantizeArgs& args, WholeBlock&& whole_block) noexcept {
+/// `whole_blocks(values, block_size, count, codes, absmax)` quantises `count` whole blocks.
+template <class V, class T, class WholeBlocks>
+void nf4_quantize_blocks(const Nf4QuantizeArgs& args, WholeBlocks&& whole_blocks) noexcept {
   const std::int64_t n = args.values.numel(), size = args.block_size, grain = std::int64_t{65536} / size;
+  const std::int64_t whole = n / size;
+  const auto* values = data_as<T>(args.values);
+  auto* codes = data_as<std::uint8_t>(args.codes);
+  auto* absmax = data_as<float>(args.absmax);
   parallel_ranges((n + size - 1) / size, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t block = begin; block < end; ++block) {
-      const std::int64_t first = block * size;
-      const T* values = data_as<T>(args.values) + first;
-      std::uint8_t* codes = data_as<std::uint8_t>(args.codes) + first / 2;
-      data_as<float>(args.absmax)[block] =
-          first + size <= n ? whole_block(values, size, codes) : nf4_quantize_block<V>(values, n - first, false, codes);
-    }
+    const std::int64_t count = std::min(end, whole) - begin;
+    if (count > 0) whole_blocks(values + begin * size, size, count, codes + begin * size / 2, absmax + begin);
+    if (end > whole)
+      absmax[whole] = nf4_quantize_block<V>(values + whole * size, n - whole * size, false, codes + whole * size / 2);
   });
 }
 
 template <class V>
 Status nf4_quantize(const Nf4QuantizeArgs& args) noexcept {
-  const auto whole_block = [](const auto* values, std::int64_t n, std::uint8_t* codes) {
-    return nf4_quantize_block<V>(values, n, true, codes);
+  const auto whole_blocks = [](const auto* values, std::int64_t size, std::int64_t count, std::uint8_t* codes, float* absmax) {
+    for (std::int64_t i = 0; i < count; ++i)
+      absmax[i] = nf4_quantize_block<V>(values + i * size, size, true, codes + i * size / 2);
   };
-  if (args.values.dtype == DType::f32) nf4_quantize_blocks<V, float>(args, whole_block);
-  if (args.values.dtype == DType::bf16) nf4_quantize_blocks<V, bf16>(args, whole_block);
-  if (args.values.dtype == DType::f16) nf4_quantize_blocks<V, f16>(args, whole_block);
+  if (args.values.dtype == DType::f32) nf4_quantize_blocks<V, float>(args, whole_blocks);
+  if (args.values.dtype == DType::bf16) nf4_quantize_blocks<V, bf16>(args, whole_blocks);
+  if (args.values.dtype == DType::f16) nf4_quantize_blocks<V, f16>(args, whole_blocks);
   return Status::ok;
 }
 
