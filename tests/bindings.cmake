@@ -38,3 +38,25 @@ add_quickstart_test(go sh ${CMAKE_CURRENT_SOURCE_DIR}/go_run.sh ${bindings}/go .
 if(TARGET ftlib_quickstart_c)
   add_quickstart_test(c $<TARGET_FILE:ftlib_quickstart_c>)
 endif()
+
+# One program in five languages: what C++ prints is what the others have to print.
+function(add_embedding_test language)
+  set(name "embedding: ${language} shows the error, cancels, saves, goes on and prints what C++ prints")
+  add_test(NAME "${name}"
+           COMMAND ${CMAKE_COMMAND} "-DCOMMAND=${ARGN}" -DLANGUAGE=${language} "-DWORK=${CMAKE_CURRENT_BINARY_DIR}/embedding"
+                   -DRECORDS=${CMAKE_CURRENT_SOURCE_DIR}/quickstart.jsonl -P ${CMAKE_CURRENT_SOURCE_DIR}/embedding.cmake)
+  set_tests_properties("${name}" PROPERTIES ENVIRONMENT "${ftlib_binding_environment}")
+  if(language STREQUAL "cpp")
+    set_tests_properties("${name}" PROPERTIES FIXTURES_SETUP embedding)
+  else()
+    set_tests_properties("${name}" PROPERTIES FIXTURES_REQUIRED embedding)
+  endif()
+endfunction()
+
+if(TARGET ftlib_embedding)
+  add_embedding_test(cpp $<TARGET_FILE:ftlib_embedding>)
+  add_embedding_test(c $<TARGET_FILE:ftlib_embedding_c>)
+  add_embedding_test(python python3 ${bindings}/python/embedding.py)
+  add_embedding_test(rust cargo run --offline --quiet --manifest-path ${bindings}/rust/Cargo.toml --example embedding)
+  add_embedding_test(go sh ${CMAKE_CURRENT_SOURCE_DIR}/go_run.sh ${bindings}/go ./embedding)
+endif()
