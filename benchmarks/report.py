@@ -124,7 +124,8 @@ def equal_time_lines(result):
 
 def page(machine, measured, results):
     peak = measured["peak"]
-    lines = ["# Performance", "",
+    lines = ["# Performance", "", "```sh",
+             "./run ftlib bench step --model build/demo/model.gguf --tokens 512 --length 256 --repeats 1", "```", "",
              "Written by `./run bench --report`. Every speed is a fraction of what the same process makes of multiply-adds that "
              "never leave the registers, so that tables of different machines can be compared.", "",
              f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['memory_gib']} GiB; {peak['isa']} at {peak['gflops']:,.0f} GFLOP/s in "
