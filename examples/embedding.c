@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embedding_c MODEL TRAIN.jsonl DIR: what a host needs beside training: an error as a value, a worker thread, progress,
- * cancellation, a saved state. docs/embedding.md shows it beside C++, Python, Rust and Go, which print the same lines. */
+/* embedding_c MODEL TRAIN.jsonl DIR: what a host needs beside training: an error as a value, a worker thread,
+ * progress, cancellation, a saved state. docs/embedding.md shows it beside C++, Python, Rust and Go, which print the
+ * same lines. */
 #include <ftlib_c.h>
 #include <pthread.h>
 #include <stdio.h>

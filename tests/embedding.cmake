@@ -1,5 +1,5 @@
-# Runs the program of docs/embedding.md in one language: its last lines are those of C++, which runs first. The model is the
-# one that `./run test` downloads. Run by ctest with COMMAND (a list), LANGUAGE, RECORDS and WORK.
+# Runs the program of docs/embedding.md in one language: it prints what C++ prints, which runs first. The model is the one
+# that `./run test` downloads. Run by ctest with COMMAND (a list), LANGUAGE, RECORDS and WORK.
 include(${CMAKE_CURRENT_LIST_DIR}/demo_model.cmake)
 set(folder "${WORK}/${LANGUAGE}")
 file(REMOVE_RECURSE "${folder}")

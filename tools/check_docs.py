@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds README, docs and the bindings' pages to what the program does.
 
-    check_docs.py blocks                                     what needs no program: languages, quoted code, first commands, links
-    check_docs.py run --build BUILD --work FOLDER [PAGE...]  runs every ```sh block, feeds every ```jsonl block to the program
+    check_docs.py blocks                                     what needs no program: languages, quotations, links
+    check_docs.py run --build BUILD --work FOLDER [PAGE...]  runs every ```sh block, feeds every ```jsonl block
 
-Every block of code names its language. sh is run line by line, each page in a copy of a small checkout whose ./run starts the
-built program and whose build/demo/ holds stand-ins of the demo's files; what cannot run there is in NOT_RUN, checked as far as
-it can be, and listed. text is output: where it follows commands that ran, each of its lines must be among theirs once numbers are
-left out. cpp, c, python, rust, go and cmake stand word for word in a file that the tests build and run (QUOTED).
+Every block of code names its language. sh is run line by line, each page in a copy of a small checkout whose ./run
+starts the built program and whose build/demo/ holds stand-ins of the demo's files; what cannot run there is in NOT_RUN,
+looked at as far as it can be, and listed. text is output: where it follows commands that ran, each of its lines must be
+among theirs once numbers are left out. cpp, c, python, rust, go and cmake stand word for word in a file that the tests
+build and run (QUOTED).
 """
 import argparse
 import dataclasses
@@ -58,7 +59,7 @@ def pages():
 
 
 def blocks_of(page, text, problems):
-    """The fenced blocks of a page. Code that a fence does not mark, or whose language it does not name, is a problem."""
+    """The fenced blocks of a page. Code without a fence, or whose fence names no language, is a problem."""
     found, block, last = [], None, None
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("```"):
@@ -74,7 +75,7 @@ def blocks_of(page, text, problems):
         elif line.strip():
             last = None
             if re.match(r" {4}|\t| *```", line):
-                problems.append(f"{page}:{number}: indented like code; a block of code begins with ``` and its language")
+                problems.append(f"{page}:{number}: indented like code; a block begins with ``` and its language")
     if block is not None:
         problems.append(f"{block.at()}: the block never ends")
     return found
@@ -85,8 +86,8 @@ def prose_of(text):
 
 
 def check_first(page, text, problems):
-    """A page of docs/ begins with a command on what `./run demo` left behind, or with the demo itself. The page that a script
-    writes does so once that script has written it again."""
+    """A page of docs/ begins with a command on what `./run demo` left behind, or with the demo itself. The page that a
+    script writes does so once that script has written it again."""
     if page in WRITTEN and "```sh" in (ROOT / WRITTEN[page]).read_text() and "```sh" not in text:
         print(f"{page}: no command yet; {WRITTEN[page]} writes one the next time")
         return
@@ -248,8 +249,8 @@ class Checkout:
         (demo / "model.gguf").symlink_to(pathlib.Path(models) / MODEL)
         self.write_records(demo)
         for name, base in (("lora", ""), ("qlora", "--base nf4 --double-quant")):
-            command = f"./run ftlib tune --model build/demo/model.gguf --train build/demo/train.jsonl --out build/demo/{name} {base}"
-            code, output = self.run(self.first, command + " --steps 2 --lr 1e-3")
+            tune = "./run ftlib tune --model build/demo/model.gguf --train build/demo/train.jsonl --steps 2 --lr 1e-3"
+            code, output = self.run(self.first, f"{tune} --out build/demo/{name} {base}")
             if code != 0:
                 sys.exit(f"the stand-in of build/demo/{name}: {output}")
 
@@ -282,8 +283,8 @@ class Checkout:
         return folder
 
     def run(self, folder, command):
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, stdin=subprocess.DEVNULL, text=True,
-                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=120)
         return done.returncode, done.stdout
 
 
@@ -340,10 +341,11 @@ def help_of(program, words=()):
 
 
 def check_options(page, text, known, problems):
-    """Options in the running text, as `--steps` or `./run ftlib tune --steps 3`, are options of the program or of ./run."""
+    """Options in the running text, as in `--steps` or `./run ftlib tune --steps 3`, are the program's or those of ./run."""
     for code in re.findall(r"`([^`\n]+)`", prose_of(text)):
         if re.match(r"--|\./run |ftlib ", code):
-            problems += [f"{page}: `{code}`: no help has {option}" for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", code)
+            options = re.findall(r"(?<!\S)--[a-z][a-z-]*", code)
+            problems += [f"{page}: `{code}`: no help has {option}" for option in options
                          if not re.search(rf"{option}(?![\w-])", known)]
 
 
@@ -360,8 +362,9 @@ def main():
     problems, texts = [], {page: (ROOT / page).read_text() for page in options.pages or pages()}
     blocks = {page: check_blocks(page, text, problems) for page, text in texts.items()}
     if options.what == "blocks":
-        quoted = sum(block.language in QUOTED for found in blocks.values() for block in found)
-        print(f"{len(texts)} pages, {sum(map(len, blocks.values()))} blocks, {quoted} of them quoted from files that the tests build")
+        languages = [block.language for found in blocks.values() for block in found]
+        quoted = sum(language in QUOTED for language in languages)
+        print(f"{len(texts)} pages, {len(languages)} blocks, {quoted} of them quoted from files that the tests build")
     else:
         begin, problems[:] = time.monotonic(), []
         runner = Runner(Checkout(options.build, options.work), problems)
@@ -370,8 +373,9 @@ def main():
             check_options(page, text, known, problems)
             runner.page(page, blocks[page])
         print("\n".join(["not run here, looked at only:", *runner.not_run]))
-        print(f"{runner.ran} commands ran, {len(runner.not_run)} did not; {runner.records} records were read; {runner.compared} "
-              f"outputs were compared, {runner.alone} blocks of text stand alone; {time.monotonic() - begin:.0f} s")
+        print(f"{runner.ran} commands ran, {len(runner.not_run)} did not; {runner.records} records were read; "
+              f"{runner.compared} outputs were compared, {runner.alone} blocks of text stand alone; "
+              f"{time.monotonic() - begin:.0f} s")
     sys.exit("\n".join(problems) if problems else 0)
 
 

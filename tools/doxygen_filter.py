@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """doxygen_filter.py FILE: a header or a page as Doxygen wants it, so that both can be written for people.
 
-Prose is prose: what Doxygen would take for a command, a tag or a link is escaped. The comment at a header's top is the file's;
-tables of arguments in the C header become @param, whose names Doxygen compares with the function's; other tables stay as they
-are laid out. docs/Doxyfile calls it.
+Prose is prose: what Doxygen would take for a command, a tag or a link is escaped. The comment at a header's top is the
+file's; tables of arguments in the C header become @param, whose names Doxygen compares with the function's; other tables
+stay as they are laid out. docs/Doxyfile calls it.
 """
 import pathlib
 import re

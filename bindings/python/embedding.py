@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""embedding.py MODEL TRAIN.jsonl DIR: what a host needs beside training: an error as a value, a worker thread, progress,
-cancellation, a saved state. docs/embedding.md shows it beside C++, C, Rust and Go, which print the same lines."""
+"""embedding.py MODEL TRAIN.jsonl DIR: what a host needs beside training: an error as a value, a worker thread,
+progress, cancellation, a saved state. docs/embedding.md shows it beside C++, C, Rust and Go, which print the same."""
 import concurrent.futures
 import sys
 import time

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// embedding MODEL TRAIN.jsonl DIR: what a host needs beside training: an error as a value, a worker, progress, cancellation,
-// a saved state. docs/embedding.md shows it beside C++, C, Python and Rust, which print the same lines.
+// embedding MODEL TRAIN.jsonl DIR: what a host needs beside training: an error as a value, a worker, progress,
+// cancellation, a saved state. docs/embedding.md shows it beside C++, C, Python and Rust, which print the same lines.
 package main
 
 import (
