@@ -223,7 +223,8 @@ def wanted_code(command):
 
 
 def shape(line):
-    return re.sub(r"\b[0-9a-f]{8,}\b|\d[\d,.:]*", "0", " ".join(line.split()))
+    """A line without its numbers and digests."""
+    return re.sub(r"\b[0-9a-f]{8,}\b|\d+(?:[,.:]\d+)*(?:e[-+]?\d+)?", "0", " ".join(line.split()))
 
 
 def check_output(block, output, problems):
