@@ -15,25 +15,40 @@ TABLE = re.compile(r"\S.*\S {2,}\S|\S {2,}\S")
 
 
 def escaped(text):
-    """Code in backticks stays as it is; the rest loses its meaning to Doxygen."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"([\\@<>#%&~])", r"\\\1", part) for part in parts)
+    """Code in backticks and the summary's mark stay as they are; the rest loses its meaning to Doxygen."""
+    parts = re.split(r"(`[^`]*`|^@brief )", text)
+    return "".join(part if part.startswith(("`", "@brief ")) else re.sub(r"([\\@<>#%&~*]|(?<!\w)_)", r"\\\1", part)
+                   for part in parts)
 
 
 def is_list_item(line):
     return re.match(r" *(\d+\.|-) ", line) is not None
 
 
+def with_summary(lines):
+    """The first sentence as @brief; Doxygen's own search for its end stops at every dot."""
+    if not lines or is_table(lines[0]):
+        return lines
+    prose = "\n".join(lines)
+    end = re.search(r"\.(?=\s)|\n\n|\Z", re.sub(r"`[^`]*`", lambda code: "x" * len(code[0]), prose)).end()
+    rest = prose[end:].strip("\n")
+    return [*("@brief " + prose[:end].strip()).split("\n"), "", *(rest.removeprefix(" ").split("\n") if rest else [])]
+
+
+def is_table(line):
+    return not is_list_item(line) and TABLE.match(line.strip()) is not None
+
+
 def tables_kept(lines):
     """Runs of aligned lines, and those that are indented below them, as @verbatim."""
     out, inside = [], False
     for line in lines:
-        aligned = not is_list_item(line) and TABLE.match(line.strip()) is not None
+        aligned = is_table(line)
         belongs = inside and line.startswith("  ") and line.strip()
         if aligned != inside and not belongs:
             out.append("@verbatim" if aligned else "@endverbatim")
             inside = aligned
-        out.append(line if inside else escaped(line))
+        out.append(line if inside else escaped(re.sub(r"^ (?=\d\. )", "", line)))
     return out + ["@endverbatim"] * inside
 
 
@@ -68,7 +83,7 @@ def paragraphs(lines):
 def c_comment(lines):
     """What stands in a comment of the C header, paragraph by paragraph."""
     out = []
-    for part in paragraphs(lines):
+    for part in paragraphs(with_summary(lines)):
         out += [*(parameters_named(part) or tables_kept(part)), ""]
     return out[:-1]
 
@@ -80,15 +95,15 @@ def c_block(match):
     section = re.fullmatch(r"--- (.*) ---", lines[0].strip())
     if section:
         name = re.sub(r"\W+", "_", section[1].split(":")[0]).lower()
-        return f"/** @}} */\n/** @defgroup c_{name} C: {section[1]}\n * @{{ */\n"
-    return "/** " + "\n * ".join(c_comment(lines)) + " */\n"
+        return f"/** @}} */\n/** @defgroup c_{name} C: {section[1]}\n@{{ */\n"
+    return "/** " + "\n".join(c_comment(lines)) + " */\n"
 
 
 def c_header(text):
     text = text.split("\n", 1)[1]  # the licence
     text = re.sub(r"(?m)(?<=[;,{}]) +/\* (.*?) \*/$", lambda found: f" /**< {escaped(found[1])} */", text)
     text = re.sub(r"(?ms)^/\*(?!\*)(.*?)(?:\n \*)?\*/\n", c_block, text)
-    text = text.replace("/** @} */\n", "", 1).replace("/** ", "/** @file\n * ", 1)
+    text = text.replace("/** @} */\n", "", 1).replace("/** ", "/** @file\n", 1)
     return text.replace("#ifdef __cplusplus\n}", "/** @} */\n#ifdef __cplusplus\n}")
 
 
@@ -105,14 +120,14 @@ def cpp_header(text):
         indent = match[1]
         lines = [re.sub(r"^ *///? ?", "", line) for line in match[0].rstrip("\n").split("\n")]
         head = lines[:1] if lines[0] == "@file" else []
-        return "".join(f"{indent}/// {line}\n" for line in head + tables_kept(lines[len(head):]))
+        return "\n".join([f"{indent}/**", *head, *tables_kept(with_summary(lines[len(head):])), "*/\n"])
 
     return re.sub(r"(?m)^( *)///(?!<).*\n(?: *///(?!<).*\n)*", block, text)
 
 
 def page(text):
     """A page of docs/; its links out of the folder lead from build/reference/ to the tree."""
-    return re.sub(r"\]\(\.\./", "](../../", text)
+    return re.sub(r"\[([^\]]*)\]\(\.\./([^)]*)\)", r'<a href="../../\2">\1</a>', text)
 
 
 def main():
