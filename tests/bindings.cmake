@@ -41,7 +41,7 @@ endif()
 
 # One program in five languages: what C++ prints is what the others have to print.
 function(add_embedding_test language)
-  set(name "embedding: ${language} shows the error, cancels, saves, goes on and prints what C++ prints")
+  set(name "embedding: ${language} shows the error, cancels, saves, goes on, and prints the lines of C++")
   add_test(NAME "${name}"
            COMMAND ${CMAKE_COMMAND} "-DCOMMAND=${ARGN}" -DLANGUAGE=${language} "-DWORK=${CMAKE_CURRENT_BINARY_DIR}/embedding"
                    -DRECORDS=${CMAKE_CURRENT_SOURCE_DIR}/quickstart.jsonl -P ${CMAKE_CURRENT_SOURCE_DIR}/embedding.cmake)

@@ -233,7 +233,7 @@ def check_output(block, output, problems):
     for number, line in enumerate(block.lines, 1):
         pattern = re.escape(shape(line)).replace(r"\.\.\.", ".*")
         if not any(re.fullmatch(pattern, candidate) for candidate in printed):
-            problems.append(f"{block.at(number)}: '{line}' is not what the commands print; they print\n{output}")
+            problems.append(f"{block.at(number)}: '{line}' is not what the commands print; they print\n{output[:4000]}")
             return
 
 
@@ -285,8 +285,8 @@ class Checkout:
 
     def run(self, folder, command):
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=120)
-        return done.returncode, done.stdout
+                              capture_output=True, text=True, errors="replace", timeout=120)
+        return done.returncode, f"{done.stdout}\n{done.stderr}"
 
 
 class Runner:
@@ -359,7 +359,7 @@ def main():
     parser.add_argument("--build", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--work", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("pages", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     problems, texts = [], {page: (ROOT / page).read_text() for page in options.pages or pages()}
     blocks = {page: check_blocks(page, text, problems) for page, text in texts.items()}
     if options.what == "blocks":
