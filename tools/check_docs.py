@@ -269,7 +269,7 @@ class Checkout:
     @staticmethod
     def write_records(demo):
         four = [json.loads(line)["messages"] for line in (ROOT / "tests/quickstart.jsonl").read_text().splitlines()]
-        records = [{"id": f"record-{n}", "group": f"group-{n % 4}", "messages": four[n % 4]} for n in range(12)]
+        records = [{"id": f"record-{n}", "group": f"group-{n % 4}", "messages": four[n % 4]} for n in range(8)]
         few_shot = [{"id": r["id"], "group": r["group"], "prompt": [*four[0], *four[1], r["messages"][0]],
                      "completion": r["messages"][1:]} for r in records]
         for name, lines in (("train", records), ("valid", records), ("few-shot", few_shot)):
