@@ -7,9 +7,9 @@ set(ftlib_binding_environment
     PATH=/usr/bin:$ENV{PATH} FTLIB_LIBRARY=$<TARGET_FILE:ftlib_c> FTLIB_LIB_DIR=$<TARGET_FILE_DIR:ftlib_c>
     LD_LIBRARY_PATH=$<TARGET_FILE_DIR:ftlib_c> CARGO_TARGET_DIR=${PROJECT_BINARY_DIR}/rust
     CARGO_HOME=${PROJECT_BINARY_DIR}/rust/home GOPATH=${PROJECT_BINARY_DIR}/go/path
-    CGO_CFLAGS=-I${PROJECT_SOURCE_DIR}/capi CGO_LDFLAGS=-L$<TARGET_FILE_DIR:ftlib_c>
-    GOCACHE=${PROJECT_BINARY_DIR}/go/cache GOFLAGS=-mod=mod PYTHONPATH=${bindings}/python FTLIB_TINY=${work}/tiny.gguf
-    FTLIB_WORK=${work} FTLIB_RECORDS=${CMAKE_CURRENT_SOURCE_DIR}/quickstart.jsonl FTLIB_PROGRAM=$<TARGET_FILE:ftlib_cli>)
+    "CGO_CFLAGS=\"-I${PROJECT_SOURCE_DIR}/capi\"" "CGO_LDFLAGS=\"-L$<TARGET_FILE_DIR:ftlib_c>\""
+    GOCACHE=${PROJECT_BINARY_DIR}/go/cache GOFLAGS=-mod=mod GOPROXY=off PYTHONPATH=${bindings}/python
+    FTLIB_TINY=${work}/tiny.gguf FTLIB_WORK=${work} FTLIB_RECORDS=${CMAKE_CURRENT_SOURCE_DIR}/quickstart.jsonl FTLIB_PROGRAM=$<TARGET_FILE:ftlib_cli>)
 
 function(add_binding_test name)
   add_test(NAME "${name}" COMMAND ${ARGN})

@@ -11,7 +11,7 @@
 class CommaLocale {
  public:
   CommaLocale() : before_(std::setlocale(LC_ALL, nullptr)) {
-    const std::string compile = "localedef -i de_DE -f UTF-8 " + folder_ / "de_DE.UTF-8" + " >/dev/null 2>&1";
+    const std::string compile = "localedef -i de_DE -f UTF-8 '" + folder_ / "de_DE.UTF-8" + "' >/dev/null 2>&1";
     if (std::system(compile.c_str()) == -1) return;  // its status says little: warnings count; set() tells
     ::setenv("LOCPATH", folder_.path().c_str(), 1);
     set_ = std::setlocale(LC_ALL, "de_DE.UTF-8") && *std::localeconv()->decimal_point == ',';

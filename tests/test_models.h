@@ -4,9 +4,14 @@
 #include <cstdlib>
 #include <string>
 
-/// `name` below the folder FTLIB_TEST_MODELS, by default ~/.cache/ftlib, where `./run test` puts it.
+/// `name` below the folder FTLIB_TEST_MODELS, by default ftlib of the user's cache, where `./run test` puts it.
 inline std::string test_model(const std::string& name) {
-  const char* folder = std::getenv("FTLIB_TEST_MODELS");
-  const char* home = std::getenv("HOME");
-  return (folder != nullptr ? std::string(folder) : std::string(home != nullptr ? home : "") + "/.cache/ftlib") + "/" + name;
+  const auto variable = [](const char* called) {
+    const char* value = std::getenv(called);
+    return std::string(value != nullptr ? value : "");
+  };
+  std::string folder = variable("FTLIB_TEST_MODELS"), cache = variable("XDG_CACHE_HOME");
+  if (cache.empty()) cache = variable("HOME") + "/.cache";
+  if (folder.empty()) folder = cache + "/ftlib";
+  return folder + "/" + name;
 }

@@ -136,7 +136,7 @@ static void the_hosts_rounding_and_locale_change_nothing_and_are_not_changed(voi
   CHECK(fegetround() == FE_UPWARD);
   fesetround(before);
   CHECK(memcmp(&loss, &other, sizeof loss) == 0);
-  snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1", work_path("."));
+  snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 '%s/de_DE.UTF-8' >/dev/null 2>&1", work_path("."));
   CHECK(system(command) != -1); /* its status says little: warnings count */
   setenv("LOCPATH", work_path("."), 1);
   CHECK(setlocale(LC_ALL, "de_DE.UTF-8") != NULL && *localeconv()->decimal_point == ',');
