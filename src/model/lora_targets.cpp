@@ -2,29 +2,14 @@
 #include "model/lora_targets.h"
 
 #include <algorithm>
-#include <numeric>
 #include <ranges>
 #include <set>
 
+#include "core/edit_distance.h"
 #include "ftlib/io/json.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {
-
-/// Levenshtein's distance, one row at a time.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
-      diagonal = row[j];
-      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
 
 /// A key of letters, digits, `_` and dots matches itself alone: no module differs from another in what stands for a
 /// dot.
