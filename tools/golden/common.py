@@ -14,7 +14,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 PEERS = ["torch", "transformers", "peft", "bitsandbytes", "tokenizers", "gguf", "jinja2", "safetensors", "numpy",
-        "rouge-score", "scipy"]
+        "rouge-score", "scipy", "trl", "datasets", "accelerate"]
 IGNORE = -100
 
 
