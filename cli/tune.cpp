@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "dataset.h"
+#include "from.h"
 #include "ftlib/core/digest.h"
 #include "ftlib/ops/peak.h"
 #include "ftlib/train/plan.h"
@@ -18,6 +19,7 @@ struct TuneArguments {
   ModelOptions model;
   DataOptions data;
   std::string train, valid, out, init_adapter;
+  std::vector<std::string> from;
   LoraConfig lora;
   std::vector<std::string> target{"all-linear"}, rank_pattern, alpha_pattern;
   TrainOptions options;
@@ -323,6 +325,10 @@ void add_tune(CLI::App& app, Action& action) {
       ->required()
       ->check(path_to_write())
       ->type_name("DIR");
+  c.add_option("--from", o->from,
+               "settings of PEFT, TRL, transformers, Unsloth or axolotl (docs/migrate.md); options here win")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   o->data.add_to(c);
   add_lora_options(c, *o);
   add_training_options(c, *o);
@@ -339,7 +345,10 @@ void add_tune(CLI::App& app, Action& action) {
   CLI::Option* resume = c.add_flag("--resume", o->resume, "go on from the newest valid checkpoint");
   c.add_flag("--overwrite", o->overwrite, "replace a run that is there")->excludes(resume);
   c.add_flag("--json", o->json, "one JSON object a line on standard output");
-  c.callback([o, &action] { action = [o] { return tune(*o); }; });
+  c.callback([o, &c, &action] {
+    apply_config_files(c, o->from);
+    action = [o] { return tune(*o); };
+  });
 }
 
 }  // namespace ftlib::cli
