@@ -69,6 +69,7 @@ Migration migrated(const std::string& text, const std::string& name = "config.js
 }
 
 std::string refusal(const std::string& text, const std::string& name = "config.json") {
+  CAPTURE(text);
   const Error error = error_of([&] { migrated(text, name); });
   CHECK(error.status() == Status::invalid_argument);
   return error.what();
@@ -124,10 +125,11 @@ std::map<std::string, std::vector<std::string>> page_rows() {
 TEST_CASE("migrate: twelve files come to what PEFT, TRL, transformers, Unsloth and axolotl make of them") {
   const Json golden = golden_json("migrate.json");
   int files = 0;
-  for (const auto& [name, options] : golden.as_object("golden")) {
+  for (const Json::Member& member : golden.as_object("golden")) {
+    const std::string& name = member.first;
     if (name == "fields") continue;
     CAPTURE(name);
-    CHECK(said(by_name(migrate(kFolder + name))) == said(golden_options(options)));
+    CHECK(said(by_name(migrate(kFolder + name))) == said(golden_options(member.second)));
     ++files;
   }
   CHECK(files == 12);
@@ -140,16 +142,17 @@ TEST_CASE("migrate: every field of the real classes is in the table, with the de
     for (const std::string_view key : row.keys)
       absent[std::string(row.table)].emplace(key, row.absent.empty() ? Json("-") : parse_json(row.absent, "absent"));
   int compared = 0;
-  for (const auto& [table, fields] : golden.at("fields", "golden").as_object("fields"))
-    for (const auto& [field, value] : fields.as_object("fields")) {
+  for (const Json::Member& fields : golden.at("fields", "golden").as_object("fields"))
+    for (const Json::Member& field : fields.second.as_object("fields")) {
+      const std::string &table = fields.first, &key = field.first;
       CAPTURE(table);
-      CAPTURE(field);
-      const bool inherited = table == "TRL" && !absent[table].contains(field);
+      CAPTURE(key);
+      const bool inherited = table == "TRL" && !absent[table].contains(key);
       const auto& known = absent[inherited ? "TrainingArguments" : table];
-      REQUIRE(known.contains(field));
-      if (known.at(field) == Json("-")) continue;
-      CAPTURE(dump_json(value));
-      CHECK(same_value(known.at(field), value));
+      REQUIRE(known.contains(key));
+      if (known.at(key) == Json("-")) continue;
+      CAPTURE(dump_json(field.second));
+      CHECK(same_value(known.at(key), field.second));
       ++compared;
     }
   CHECK(compared > 40);
@@ -158,7 +161,6 @@ TEST_CASE("migrate: every field of the real classes is in the table, with the de
 TEST_CASE("migrate: docs/migrate.md has the table's rows, and no others") {
   const auto table = table_rows(), page = page_rows();
   for (const auto& [heading, rows] : table) {
-    CAPTURE(heading);
     REQUIRE(page.contains(heading));
     REQUIRE(page.at(heading).size() == rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) CHECK(page.at(heading)[i] == rows[i]);
@@ -194,7 +196,6 @@ TEST_CASE("migrate: what is not offered is refused by key and value, with the li
       {R"("rank_pattern": [1])", "rank_pattern: want an object, got array"},
   };
   for (const auto& [line, part] : peft) {
-    CAPTURE(line);
     check_says(refusal(concat("{\n", line, ",\n\"lora_alpha\": 8, \"lora_dropout\": 0.0}")), part);
   }
   const std::pair<const char*, const char*> sft[] = {
@@ -223,7 +224,6 @@ TEST_CASE("migrate: what is not offered is refused by key and value, with the li
       {R"("eval_strategy": "steps", "eval_steps": 0.1)", "eval_steps: want a whole number from 1, got 0.1"},
   };
   for (const auto& [line, part] : sft) {
-    CAPTURE(line);
     check_says(refusal(concat("{\n\"max_length\": 64, \"assistant_only_loss\": true,\n", line, "}")), part);
   }
   const std::pair<const char*, const char*> yaml[] = {
@@ -244,7 +244,6 @@ TEST_CASE("migrate: what is not offered is refused by key and value, with the li
       {"num_epochs: 010", "num_epochs: want a number, got \"010\""},
   };
   for (const auto& [text, part] : more) {
-    CAPTURE(text);
     check_says(refusal(axolotl(text), "a.yml"), part);
   }
 }
