@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of keys: PEFT 0.21, TRL 1.16, transformers 5.23 (and 4), with the defaults that those have. docs/migrate.md
-// shows it; axolotl and Unsloth are in migrate_keys_more.cpp.
+// The table of keys: PEFT 0.21, TRL 1.16, transformers 5.23 (and 4), with the defaults that those have; Unsloth and
+// axolotl are in migrate_keys_more.cpp. `ftlib_tests --no-skip -tc='write the tables*'` prints it for docs/migrate.md.
 #include "migrate_table.h"
 
 namespace ftlib::cli::migration {
@@ -20,7 +20,7 @@ constexpr Row kPeft[] = {
     {"alpha_pattern", same, "`--alpha-pattern`", rank_pattern},
     {"peft_type", refused, "LORA is offered, no other kind", only, "", R"(["LORA"])"},
     {"task_type", refused, "CAUSAL_LM is offered, no other task", only, "", R"(["CAUSAL_LM"])"},
-    {"bias", refused, "biases are not trained; none is offered", only, "", R"(["none"])"},
+    {"bias", refused, "biases are not trained: say `none`", only, "", R"(["none"])"},
     {"init_lora_weights", refused, "true is offered: A uniform, B zero; another beginning comes in by `--init-adapter`",
      only_true},
     {"layers_pattern", refused, "the layers of a Llama are `layers`", only, "", R"(["layers",["layers"]])"},

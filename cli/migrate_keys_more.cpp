@@ -27,7 +27,7 @@ constexpr Row kUnsloth[] = {
     {"random_state", different, "`--seed` where seed is absent: one seed decides initialisation and order", elsewhere},
     {"bf16", different, "`--compute`; absent: bf16 where the CPU has it", compute, R"("auto")"},
     {"logging_steps", different, "every step is in the journal; `--json` prints it", ignored, "1"},
-    {"bias", refused, "biases are not trained; none is offered", only, "", R"(["none"])"},
+    {"bias", refused, "biases are not trained: say `none`", only, "", R"(["none"])"},
     {"init_lora_weights", refused, "true is offered: A uniform, B zero; another beginning comes in by `--init-adapter`",
      only_true},
     {"layers_pattern", refused, "the layers of a Llama are `layers`", only, "", R"(["layers",["layers"]])"},

@@ -168,13 +168,11 @@ TEST_CASE("migrate: docs/migrate.md has the table's rows, and no others") {
   CHECK(page.size() == table.size());
 }
 
-TEST_SUITE("write" * doctest::skip()) {
-  TEST_CASE("migrate: the tables as docs/migrate.md has to have them") {
-    for (const auto& [heading, rows] : table_rows()) {
-      std::cout << "### " << heading << "\n\n| key | verdict | here | absent there |\n|---|---|---|---|\n";
-      for (const std::string& row : rows) std::cout << row << "\n";
-      std::cout << "\n";
-    }
+TEST_CASE("write the tables of docs/migrate.md" * doctest::test_suite("write") * doctest::skip()) {
+  for (const auto& [heading, rows] : table_rows()) {
+    std::cout << "### " << heading << "\n\n| key | verdict | here | absent there |\n|---|---|---|---|\n";
+    for (const std::string& row : rows) std::cout << row << "\n";
+    std::cout << "\n";
   }
 }
 
