@@ -21,12 +21,13 @@ import common
 FOLDER = common.ROOT / "tests" / "migrate"
 LLAMA = sorted(TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING["llama"])
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-# unsloth/models/loader.py, llama.py and rl.py: from_pretrained, get_peft_model, and the trainer's changed defaults.
+# Unsloth 2026.10, unsloth/models/loader.py, llama.py and rl.py: from_pretrained, get_peft_model, and what rl.py changes of
+# the trainer's defaults.
 UNSLOTH = dict(load_in_4bit=True, max_seq_length=2048, r=16, lora_alpha=16, lora_dropout=0.0, use_rslora=False,
                target_modules=LINEARS, random_state=3407)
-UNSLOTH_TRAINER = dict(per_device_train_batch_size=4, gradient_accumulation_steps=2, weight_decay=0.01,
-                       optim="adamw_8bit", learning_rate=5e-5, logging_steps=1)
-# axolotl/utils/schemas: config.py, peft.py and training.py; what is None there is transformers' default.
+UNSLOTH_TRAINER = dict(per_device_train_batch_size=4, gradient_accumulation_steps=2, weight_decay=0.001,
+                       warmup_steps=0.1, optim="adamw_8bit", learning_rate=5e-5, logging_steps=1)
+# axolotl 0.19, axolotl/utils/schemas: config.py, peft.py and training.py; what is None there is transformers' default.
 AXOLOTL = dict(lora_dropout=0.0, load_in_4bit=False, sequence_len=512, sample_packing=False, micro_batch_size=1,
                gradient_accumulation_steps=1, num_epochs=1.0, weight_decay=0.0, optimizer="adamw_torch_fused",
                lr_scheduler="cosine", bf16="auto", peft_use_rslora=False, lora_target_linear=False)
