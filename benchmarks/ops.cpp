@@ -16,6 +16,7 @@
 #include "ftlib/ops/convert.h"
 #include "ftlib/ops/cross_entropy.h"
 #include "ftlib/ops/dropout.h"
+#include "ftlib/ops/lora_linear.h"
 #include "ftlib/ops/matmul.h"
 #include "ftlib/ops/nf4.h"
 #include "ftlib/ops/rms_norm.h"
@@ -186,6 +187,43 @@ void bm_matmul(benchmark::State& state, DType dtype) {
   set_flop(state, 2.0 * kSize * kSize * kSize);
 }
 
+/// The up projection with an adapter of rank 16 on all linears.
+struct LoraLinear {
+  static constexpr std::int64_t kRank = 16;
+  Tensor x, weight, a, b, u, y, du, d_a{kRank, kHidden, DType::f32}, d_b{kFeedForward, kRank, DType::f32}, dx;
+
+  explicit LoraLinear(DType dtype)
+      : x(kTokens, kHidden, dtype), weight(kFeedForward, kHidden, dtype), a(kRank, kHidden, dtype),
+        b(kFeedForward, kRank, dtype), u(kTokens, kRank, dtype), y(kTokens, kFeedForward, dtype),
+        du(kTokens, kRank, dtype), dx(kTokens, kHidden, dtype), dtype_(dtype) {}
+  WeightView frozen() { return dense_weight(weight.matrix().data, kFeedForward, kHidden, dtype_); }
+  void forward() { lora_linear({x.matrix(), frozen(), {}, {}, a.matrix(), b.matrix(), 2, u.matrix(), {}, y.matrix()}); }
+  void backward() {
+    lora_linear_backward({y.matrix(), x.matrix(), a.matrix(), b.matrix(), u.matrix(), 2, du.matrix(), d_a.matrix(),
+                          d_b.matrix()});
+    lora_linear_backward_input(y.matrix(), frozen(), du.matrix(), a.matrix(), dx.matrix());
+  }
+  /// Of the frozen product, and of one product with A and one with B.
+  static constexpr double kFrozenFlop = 2.0 * kTokens * kHidden * kFeedForward;
+  static constexpr double kAdapterFlop = 2.0 * kTokens * kRank * (kHidden + kFeedForward);
+
+ private:
+  DType dtype_;
+};
+
+void bm_lora_linear(benchmark::State& state, DType dtype) {
+  LoraLinear layer(dtype);
+  for (auto _ : state) layer.forward();
+  set_flop(state, LoraLinear::kFrozenFlop + LoraLinear::kAdapterFlop);
+}
+
+void bm_lora_linear_backward(benchmark::State& state, DType dtype) {
+  LoraLinear layer(dtype);
+  layer.forward();
+  for (auto _ : state) layer.backward();
+  set_flop(state, LoraLinear::kFrozenFlop + 2 * LoraLinear::kAdapterFlop);
+}
+
 /// The yardstick of elementwise ops: a copy of the same size.
 void bm_copy(benchmark::State& state, DType dtype) {
   Tensor x(kTokens, kFeedForward, dtype), y(kTokens, kFeedForward, dtype);
@@ -272,6 +310,7 @@ struct Entry {
 };
 constexpr Entry kOps[] = {
     {"matmul", bm_matmul}, {"copy", bm_copy}, {"rms_norm", bm_rms_norm}, {"rms_norm_backward", bm_rms_norm_backward},
+    {"lora_linear", bm_lora_linear}, {"lora_linear_backward", bm_lora_linear_backward},
     {"swiglu", bm_swiglu}, {"swiglu_backward", bm_swiglu_backward}, {"rope", bm_rope}, {"convert", bm_convert},
     {"dropout", bm_dropout}, {"cross_entropy", bm_cross_entropy}, {"attention", bm_attention},
     {"attention_backward", bm_attention_backward}, {"attention_decode", bm_attention_decode},
