@@ -2,6 +2,9 @@
 #include <ftlib/data/loader.h>
 #include <ftlib/ops/backend.h>
 #include <ftlib/optim/adamw.h>
+#ifndef EIGEN_MPL2_ONLY
+#error "ftlib::headers promises that no file of Eigen under another licence is compiled in"
+#endif
 
 int main() {
   float a[4] = {1, 2, 3, 4}, b[4] = {1, 0, 0, 1}, c[4] = {};
