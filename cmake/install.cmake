@@ -1,5 +1,5 @@
-# Headers, archive, shared C library: find_package(ftlib COMPONENTS headers ftlib c) and pkg-config; the same names are the
-# components of `cmake --install --component`.
+# Headers, archive, C library shared and static: find_package(ftlib COMPONENTS headers ftlib c c_static) and pkg-config; the
+# same names are the components of `cmake --install --component`. c_static needs the component ftlib.
 include(CMakePackageConfigHelpers)
 set(ftlib_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ftlib)
 set(ftlib_pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
@@ -17,11 +17,14 @@ configure_file(cmake/ftlib.pc.in ${PROJECT_BINARY_DIR}/ftlib.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/ftlib.pc DESTINATION ${ftlib_pkgconfig_dir} COMPONENT ftlib)
 
 if(TARGET ftlib_c)
-  install(FILES capi/ftlib_c.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT c)
-  install(TARGETS ftlib_c EXPORT ftlib_c_targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT c)
-  install(EXPORT ftlib_c_targets NAMESPACE ftlib:: DESTINATION ${ftlib_package_dir} COMPONENT c)
   configure_file(cmake/ftlib-c.pc.in ${PROJECT_BINARY_DIR}/ftlib-c.pc @ONLY)
-  install(FILES ${PROJECT_BINARY_DIR}/ftlib-c.pc DESTINATION ${ftlib_pkgconfig_dir} COMPONENT c)
+  foreach(component c c_static)
+    install(FILES capi/ftlib_c.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT ${component})
+    install(TARGETS ftlib_${component} EXPORT ftlib_${component}_targets DESTINATION ${CMAKE_INSTALL_LIBDIR}
+            COMPONENT ${component})
+    install(EXPORT ftlib_${component}_targets NAMESPACE ftlib:: DESTINATION ${ftlib_package_dir} COMPONENT ${component})
+    install(FILES ${PROJECT_BINARY_DIR}/ftlib-c.pc DESTINATION ${ftlib_pkgconfig_dir} COMPONENT ${component})
+  endforeach()
   # A wheel holds no links: the library under the one name that programs load.
   install(FILES $<TARGET_FILE:ftlib_c> RENAME $<TARGET_SONAME_FILE_NAME:ftlib_c> DESTINATION . COMPONENT python
           EXCLUDE_FROM_ALL)
@@ -30,7 +33,7 @@ endif()
 configure_package_config_file(cmake/ftlibConfig.cmake.in ${PROJECT_BINARY_DIR}/ftlibConfig.cmake
                               INSTALL_DESTINATION ${ftlib_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/ftlibConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-foreach(component headers ftlib c)  # each stands by itself
+foreach(component headers ftlib c c_static)  # each stands by itself
   install(FILES ${PROJECT_BINARY_DIR}/ftlibConfig.cmake ${PROJECT_BINARY_DIR}/ftlibConfigVersion.cmake
           DESTINATION ${ftlib_package_dir} COMPONENT ${component})
 endforeach()
