@@ -24,7 +24,12 @@ function(add_quickstart_test name)
                        ENVIRONMENT "${ftlib_binding_environment}")
 endfunction()
 
-add_binding_test("python: the binding's own tests" python3 ${bindings}/python/tests/test_ftlib.py)
+add_binding_test("python: the binding's own tests" env python3 ${bindings}/python/tests/test_ftlib.py)
+add_binding_test("python: arrays of NumPy where they lie, and the bar of tqdm"
+                 env python3 ${bindings}/python/tests/test_numpy.py)
+add_test(NAME "python: mypy --strict has nothing to say"
+         COMMAND mypy --no-error-summary --cache-dir=${CMAKE_CURRENT_BINARY_DIR}/mypy WORKING_DIRECTORY ${bindings}/python)
+set_tests_properties("python: mypy --strict has nothing to say" PROPERTIES ENVIRONMENT "PATH=/usr/bin:$ENV{PATH}")
 add_binding_test("rust: the binding's own tests, doc-tests among them"
                  env cargo test --offline --quiet --manifest-path ${bindings}/rust/Cargo.toml)
 add_binding_test("rust: the documentation has no warning"

@@ -6,6 +6,7 @@ import ctypes
 import os
 import pathlib
 import platform
+import re
 import signal
 import sys
 import threading
@@ -19,6 +20,15 @@ from .errors import BY_STATUS, FtlibError
 NAME = "libftlib_c.so.0"
 
 
+def _want(loader_says: str) -> str:
+    """What this host lacks, in words that the loader does not have."""
+    version = re.search(r"version `GLIBC_([0-9.]+)' not found", loader_says)
+    if version:
+        return f"this ftlib needs glibc {version[1]} or newer, this host has {' '.join(platform.libc_ver())}"
+    library = re.match(r"([^:]+): cannot open shared object file", loader_says)
+    return f"ftlib needs {library[1] if library else NAME}, which this host lacks or cannot load"
+
+
 def _load() -> ctypes.CDLL:
     """FTLIB_LIBRARY, else the library inside the package, else the system's."""
     inside = pathlib.Path(__file__).with_name(NAME)
@@ -26,8 +36,7 @@ def _load() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(path)
     except OSError as error:
-        raise ImportError(f"ftlib needs {NAME} and what it links to; {path}: {error}. This host has "
-                          f"{' '.join(platform.libc_ver())}; docs/platforms.md states the least that works.") from error
+        raise ImportError(f"{_want(str(error))}; docs/platforms.md states what it needs ({error})") from error
     library.ft_abi_version.restype = ctypes.c_uint32
     found = library.ft_abi_version()
     if found != _abi.FT_ABI_VERSION:
@@ -197,7 +206,7 @@ def set_log(function: Optional[Callable[[str], Any]]) -> None:
         except BaseException:  # the library goes on
             traceback.print_exc(file=sys.stderr)
 
-    pointer = _abi.ft_log_callback(call) if function is not None else _abi.ft_log_callback()
+    pointer = _abi.ft_log_callback(call) if function is not None else _abi.ft_log_callback(0)
     check(lib.ft_set_log(pointer, None))
     _log = pointer
 

@@ -152,7 +152,7 @@ def _copy(address: int, count: int, letter: Any) -> Any:
 
 def _record_options(given: Mapping[str, Any]) -> Any:
     options = defaults(_abi.ft_record_options)
-    known = {name for name, _ in _abi.ft_record_options._fields_} - {"struct_size"}  # type: ignore[misc]
+    known = {field[0] for field in _abi.ft_record_options._fields_} - {"struct_size"}
     for name, value in given.items():
         if name not in known:
             raise TypeError(f"unknown option {name!r}; there are {', '.join(sorted(known))}")

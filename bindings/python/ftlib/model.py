@@ -159,8 +159,8 @@ class _Generation(Handle):
     def answer(self, index: int) -> Answer:
         raw = sized(_abi.ft_answer)
         check(lib.ft_generation_answer(self, index, ctypes.byref(raw)))
-        tokens = (ctypes.c_int32 * raw.token_count).from_address(raw.tokens) if raw.token_count else ()
-        return Answer(text_of(raw.text), list(tokens), bool(raw.stopped), raw.prompt_tokens)
+        tokens = list((ctypes.c_int32 * raw.token_count).from_address(raw.tokens)) if raw.token_count else []
+        return Answer(text_of(raw.text), tokens, bool(raw.stopped), raw.prompt_tokens)
 
 
 def _model_options(*, base: str = "native", compute: str = "auto", block_size: int = 64, double_quant: bool = False,

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -210,7 +211,7 @@ class _Bar:
         if wanted is False or (wanted is None and not sys.stderr.isatty()):
             return
         try:
-            from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+            tqdm = importlib.import_module("tqdm").tqdm  # its types may be there or not
         except ImportError:
             if wanted:
                 raise

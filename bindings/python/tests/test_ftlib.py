@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The binding, with nothing but Python: python3 -m unittest, with FTLIB_LIBRARY, FTLIB_TINY, FTLIB_RECORDS and FTLIB_WORK
-naming the shared library, the tiny model, a file of records and a folder for output."""
+"""The binding, with nothing but Python: installed, or found by PYTHONPATH and FTLIB_LIBRARY (the shared library).
+FTLIB_TINY, FTLIB_RECORDS, FTLIB_PROGRAM and FTLIB_WORK name the tiny model, records, the program and a folder for output."""
 import array
 import ctypes
 import gc
@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -15,12 +16,10 @@ import threading
 import unittest
 import weakref
 
+import ftlib
+from ftlib import _abi, errors, primitives
+
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-import ftlib  # noqa: E402
-from ftlib import _abi, errors, primitives  # noqa: E402
-
 ROOT = HERE.parent.parent.parent
 TINY, RECORDS = os.environ["FTLIB_TINY"], os.environ["FTLIB_RECORDS"]
 WORK = pathlib.Path(os.environ["FTLIB_WORK"])
@@ -116,6 +115,28 @@ class Errors(unittest.TestCase):
         ftlib.Dataset.open(tiny_model().tokenizer, RECORDS, max_length=64)
         self.assertEqual(len(heard), 1)
         self.assertIn("left out", heard[0])
+
+
+class Host(unittest.TestCase):
+    def import_error(self, library):
+        """What `import ftlib` says with this library; those that a wheel brings along lie beside the package."""
+        beside = pathlib.Path(ftlib.__file__).parent.with_name("ftlib.libs")
+        env = os.environ | {"FTLIB_LIBRARY": str(library), "LD_LIBRARY_PATH": str(beside)}
+        done = subprocess.run([sys.executable, "-P", "-c", "import ftlib"], env=env, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        return done.stderr.splitlines()[-1]
+
+    def test_an_older_host_is_told_which_glibc_is_needed(self):
+        library = pathlib.Path(ftlib._library.lib._name).read_bytes()
+        newest = max(re.findall(rb"GLIBC_2\.(\d+)\0", library), key=int)
+        newer = WORK / "needs-a-newer-glibc.so"
+        newer.write_bytes(library.replace(b"GLIBC_2." + newest + b"\0", b"GLIBC_9." + newest + b"\0"))
+        self.assertIn(f"this ftlib needs glibc 9.{newest.decode()} or newer, this host has glibc 2.",
+                      self.import_error(newer))
+
+    def test_a_library_that_is_missing_is_named(self):
+        self.assertIn("ftlib needs /nowhere/x.so, which this host lacks", self.import_error("/nowhere/x.so"))
+        self.assertIn("ftlib needs libftlib_c.so.0, which this host lacks or cannot load", self.import_error(RECORDS))
 
 
 class Process(unittest.TestCase):
@@ -400,8 +421,8 @@ class Primitives(unittest.TestCase):
 class Quickstart(unittest.TestCase):
     def test_it_tunes_to_the_bytes_of_the_command_line(self):
         ours, theirs = WORK / "python-quickstart", WORK / "python-cli"
-        subprocess.run([sys.executable, HERE.parent / "quickstart.py", TINY, RECORDS, ours], check=True,
-                       env=os.environ | {"PYTHONPATH": str(HERE.parent)}, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-P", HERE.parent / "quickstart.py", TINY, RECORDS, ours], check=True,
+                       stdout=subprocess.DEVNULL)
         subprocess.run([os.environ["FTLIB_PROGRAM"], "tune", "--model", TINY, "--train", RECORDS, "--steps", "12", "--out",
                         theirs, "--overwrite"], check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         for name in ("adapter_config.json", "adapter_model.safetensors", "adapter.gguf"):
