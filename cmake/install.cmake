@@ -25,15 +25,44 @@ if(TARGET ftlib_c)
     install(EXPORT ftlib_${component}_targets NAMESPACE ftlib:: DESTINATION ${ftlib_package_dir} COMPONENT ${component})
     install(FILES ${PROJECT_BINARY_DIR}/ftlib-c.pc DESTINATION ${ftlib_pkgconfig_dir} COMPONENT ${component})
   endforeach()
-  # A wheel holds no links: the library under the one name that programs load.
-  install(FILES $<TARGET_FILE:ftlib_c> RENAME $<TARGET_SONAME_FILE_NAME:ftlib_c> DESTINATION . COMPONENT python
-          EXCLUDE_FROM_ALL)
 endif()
 
 configure_package_config_file(cmake/ftlibConfig.cmake.in ${PROJECT_BINARY_DIR}/ftlibConfig.cmake
                               INSTALL_DESTINATION ${ftlib_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/ftlibConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+
+# The SBOM of this build: the table of tools/third_party.py with the versions that were found. Its date is SOURCE_DATE_EPOCH's
+# or none, so that two builds are one.
+file(READ cmake/ftlib.spdx.json.in ftlib_sbom)
+if(TARGET ftlib_cli)
+  foreach(package CLI11)
+    get_directory_property(${package}_VERSION DIRECTORY cli DEFINITION ${package}_VERSION)
+  endforeach()
+  string(REPLACE "@program@" "" ftlib_sbom "${ftlib_sbom}")
+else()
+  string(REGEX REPLACE "@program@[^\n]*\n" "" ftlib_sbom "${ftlib_sbom}")
+endif()
+set(ftlib_sbom_created 1970-01-01T00:00:00Z)
+if(DEFINED ENV{SOURCE_DATE_EPOCH})
+  string(TIMESTAMP ftlib_sbom_created "%Y-%m-%dT%H:%M:%SZ" UTC)
+endif()
+string(CONFIGURE "${ftlib_sbom}" ftlib_sbom_versions @ONLY)
+string(UUID ftlib_sbom_uuid NAMESPACE 6ba7b811-9dad-11d1-80b4-00c04fd430c8 NAME "${ftlib_sbom_versions}" TYPE SHA1)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/ftlib.spdx.json CONTENT "${ftlib_sbom}" @ONLY)
+
 foreach(component headers ftlib c c_static)  # each stands by itself
   install(FILES ${PROJECT_BINARY_DIR}/ftlibConfig.cmake ${PROJECT_BINARY_DIR}/ftlibConfigVersion.cmake
           DESTINATION ${ftlib_package_dir} COMPONENT ${component})
+  install(FILES LICENSE THIRD_PARTY.md ${PROJECT_BINARY_DIR}/ftlib.spdx.json DESTINATION ${CMAKE_INSTALL_DOCDIR}
+          COMPONENT ${component})
 endforeach()
+
+# The wheel: no links, so the library under the one name that programs load; the licences of what is in it, compiled or beside.
+if(SKBUILD)
+  find_package(Python REQUIRED COMPONENTS Interpreter)
+  execute_process(COMMAND ${Python_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/third_party.py licences
+                          ${PROJECT_BINARY_DIR}/licences COMMAND_ERROR_IS_FATAL ANY)
+  install(FILES $<TARGET_FILE:ftlib_c> RENAME $<TARGET_SONAME_FILE_NAME:ftlib_c> DESTINATION . COMPONENT python)
+  install(DIRECTORY ${PROJECT_BINARY_DIR}/licences/ DESTINATION ${SKBUILD_METADATA_DIR}/licenses COMPONENT python)
+  install(FILES ${PROJECT_BINARY_DIR}/ftlib.spdx.json DESTINATION ${SKBUILD_METADATA_DIR}/sboms COMPONENT python)
+endif()
