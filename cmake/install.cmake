@@ -35,7 +35,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/ftlibConfigVersion.cmake 
 # or none, so that two builds are one.
 file(READ cmake/ftlib.spdx.json.in ftlib_sbom)
 if(TARGET ftlib_cli)
-  foreach(package CLI11)
+  foreach(package CLI11 yaml-cpp)
     get_directory_property(${package}_VERSION DIRECTORY cli DEFINITION ${package}_VERSION)
   endforeach()
   string(REPLACE "@program@" "" ftlib_sbom "${ftlib_sbom}")

