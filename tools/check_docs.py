@@ -238,11 +238,12 @@ class Checkout:
     def __init__(self, build, work):
         self.build, self.work, self.program = build, work, build / "ftlib"
         shutil.rmtree(work, ignore_errors=True)
-        models = os.environ.get("FTLIB_TEST_MODELS") or pathlib.Path.home() / ".cache/ftlib"
+        cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+        models = pathlib.Path(os.environ.get("FTLIB_TEST_MODELS") or cache / "ftlib")
         self.first = self.made("first")
         demo = self.first / "build/demo"
         demo.mkdir()
-        (demo / "model.gguf").symlink_to(pathlib.Path(models) / MODEL)
+        (demo / "model.gguf").symlink_to(models / MODEL)
         self.write_records(demo)
         for name, base in (("lora", ""), ("qlora", "--base nf4 --double-quant")):
             tune = "./run ftlib tune --model build/demo/model.gguf --train build/demo/train.jsonl --steps 2 --lr 1e-3"
