@@ -19,16 +19,6 @@ sys.path.insert(0, str(ROOT / "tools" / "golden"))
 import common  # noqa: E402
 
 
-def load_tokenizer(path):
-    import gguf
-    import smollm2
-    from transformers import PreTrainedTokenizerFast
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=smollm2.load_tokenizer(path), eos_token="<|im_end|>",
-                                        pad_token="<|endoftext|>")
-    tokenizer.chat_template = gguf.GGUFReader(path).fields["tokenizer.chat_template"].contents()
-    return tokenizer
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", type=pathlib.Path)
@@ -38,6 +28,7 @@ def main() -> int:
     parser.add_argument("--lr", type=float, default=4e-4)
     parser.add_argument("--batch", type=int, default=8)
     options = parser.parse_args()
+    import smollm2
     import torch
     from datasets import Dataset
     from peft import LoraConfig
@@ -51,7 +42,7 @@ def main() -> int:
                        gradient_checkpointing=False)
     lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
     trainer = SFTTrainer(model=model, args=config, train_dataset=data, peft_config=lora,
-                         processing_class=load_tokenizer(options.model))
+                         processing_class=smollm2.load_transformers_tokenizer(options.model))
     begin = time.perf_counter()
     with contextlib.redirect_stdout(sys.stderr):  # where the trainer prints its own logs
         trainer.train()

@@ -232,10 +232,8 @@ std::string ConfigFile::where(std::string_view key) const {
 
 std::string_view what_moves_over() {
   return "What moves over: the adapter by --init-adapter DIR (adapter_config.json beside adapter_model.safetensors), "
-         "the "
-         "settings by --from with adapter_config.json, SFTConfig as JSON or axolotl's YAML. What does not: the "
-         "optimizer's "
-         "moments, the position in schedule and data, the state of random numbers; training begins at step 1";
+         "the settings by --from with adapter_config.json, SFTConfig as JSON or axolotl's YAML. What does not: the "
+         "optimizer's moments, the position in schedule and data, the state of random numbers; training begins at step 1";
 }
 
 ConfigFile read_config_file(const std::string& path) {

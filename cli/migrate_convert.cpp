@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "ftlib/model/config.h"
 #include "migrate_table.h"
 
 namespace ftlib::cli::migration {
@@ -141,6 +142,20 @@ void target(Resolution& r, const Row&, std::string_view key, const Json& value) 
   r.option(text == "all-linear" ? "--target" : "--target-regex", text);
 }
 
+namespace {
+
+/// "q_proj", "k_proj", ...
+std::set<std::string> linear_names() {
+  std::set<std::string> names;
+  for (int kind = 0; kind < kLinearKinds; ++kind) {
+    const std::string_view path = linear_path(static_cast<LinearKind>(kind));
+    names.emplace(path.substr(path.rfind('.') + 1));
+  }
+  return names;
+}
+
+}  // namespace
+
 /// axolotl's two ways to say it: all linears and names besides, or names alone.
 void target_linear(Resolution& r, const Row&, std::string_view key, const Json& value) {
   constexpr std::string_view kNames = "lora_target_modules";
@@ -149,12 +164,11 @@ void target_linear(Resolution& r, const Row&, std::string_view key, const Json& 
     if (names == nullptr) r.fail(key, "neither lora_target_linear nor lora_target_modules names a module");
     return target(r, {}, kNames, *names);
   }
-  static const std::set<std::string> kLinears{"q_proj",    "k_proj",  "v_proj",   "o_proj",
-                                              "gate_proj", "up_proj", "down_proj"};
+  const std::set<std::string> linears = linear_names();
   if (names != nullptr)
     for (const std::string& name : names->is_string() ? std::vector{names->as_string("")} : r.texts(kNames, *names))
-      if (!kLinears.contains(name)) r.fail(kNames, concat(excerpt(name), " is none of the decoder's linears"));
-  if (!layers(r).empty()) return target_names(r, key, {kLinears.begin(), kLinears.end()});
+      if (!linears.contains(name)) r.fail(kNames, concat(excerpt(name), " is none of the decoder's linears"));
+  if (!layers(r).empty()) return target_names(r, key, {linears.begin(), linears.end()});
   r.option("--target", "all-linear");
 }
 

@@ -13,7 +13,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 import common
 
@@ -56,6 +56,14 @@ def load_tokenizer(path) -> Tokenizer:
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    return tokenizer
+
+
+def load_transformers_tokenizer(path) -> PreTrainedTokenizerFast:
+    """load_tokenizer() with the file's template and the tokens that a trainer asks for."""
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=load_tokenizer(path), eos_token="<|im_end|>",
+                                        pad_token="<|endoftext|>")
+    tokenizer.chat_template = gguf.GGUFReader(path).fields["tokenizer.chat_template"].contents()
     return tokenizer
 
 

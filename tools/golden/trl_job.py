@@ -11,11 +11,10 @@ import json
 import os
 import sys
 
-import gguf
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from transformers import PreTrainedTokenizerFast, TrainerCallback
+from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 import common
@@ -49,14 +48,6 @@ class AfterStep(TrainerCallback):
             self.rates.append(float(logs["learning_rate"]))
 
 
-def tokenizer(path):
-    reader = gguf.GGUFReader(path)
-    made = PreTrainedTokenizerFast(tokenizer_object=smollm2.load_tokenizer(path), eos_token="<|im_end|>",
-                                   pad_token="<|endoftext|>")
-    made.chat_template = reader.fields["tokenizer.chat_template"].contents()
-    return made
-
-
 def run() -> dict:
     torch.set_num_threads(1)
     path = common.demo_model()
@@ -66,7 +57,7 @@ def run() -> dict:
     after = AfterStep()
     config = SFTConfig(**json.loads((FOLDER / "trl_job.json").read_text()))
     trainer = Job(model=model, args=config, train_dataset=Dataset.from_list(records), callbacks=[after],
-                  processing_class=tokenizer(path))
+                  processing_class=smollm2.load_transformers_tokenizer(path))
     trainer.train()
     return {"losses": Job.losses, "lrs": after.rates, "grad_norms": after.norms}
 
