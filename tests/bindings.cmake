@@ -25,6 +25,8 @@ function(add_quickstart_test name)
 endfunction()
 
 add_binding_test("python: the binding's own tests" env python3 ${bindings}/python/tests/test_ftlib.py)
+add_binding_test("python: what no call takes is refused before C sees it"
+                 env python3 ${bindings}/python/tests/test_arguments.py)
 add_binding_test("python: arrays of NumPy where they lie, and the bar of tqdm"
                  env python3 ${bindings}/python/tests/test_numpy.py)
 add_test(NAME "python: mypy --strict has nothing to say"
@@ -36,7 +38,8 @@ add_binding_test("rust: the documentation has no warning"
                  ${CMAKE_COMMAND} -E env "RUSTDOCFLAGS=-D warnings" cargo doc --offline --quiet --no-deps
                  --manifest-path ${bindings}/rust/Cargo.toml)
 add_binding_test("go: vet, and the binding's own tests under the race detector"
-                 sh -c "cd '${bindings}/go' && go vet ./... && go test -race -tags ftlib_layout ./...")
+                 sh -c "cd '${bindings}/go' && ! gofmt -l . | grep . && go vet -tags ftlib_layout ./... \
+                        && go test -race -tags ftlib_layout ./...")
 add_quickstart_test(python python3 ${bindings}/python/quickstart.py)
 add_quickstart_test(rust cargo run --offline --quiet --manifest-path ${bindings}/rust/Cargo.toml --example quickstart)
 add_quickstart_test(go sh ${CMAKE_CURRENT_SOURCE_DIR}/go_run.sh ${bindings}/go ./quickstart)

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"runtime"
+	"sync"
 	"unsafe"
 )
 
@@ -28,10 +29,13 @@ type Tensor struct {
 }
 
 // Adapter is a LoRA adapter. Immutable: any number of goroutines.
-type Adapter struct{ raw *C.ft_adapter }
+type Adapter struct {
+	raw  *C.ft_adapter
+	lent sync.RWMutex // read while what the library lent is copied, written to free it
+}
 
 func newAdapter(raw *C.ft_adapter) *Adapter {
-	made := &Adapter{raw}
+	made := &Adapter{raw: raw}
 	runtime.SetFinalizer(made, (*Adapter).Close)
 	return made
 }
@@ -45,8 +49,11 @@ func (a *Adapter) orNil() *C.ft_adapter {
 
 // Close frees it.
 func (a *Adapter) Close() error {
-	runtime.SetFinalizer(a, nil)
-	return call(func() C.ft_status { return C.ft_adapter_free(a.raw) })
+	return release(a, func() C.ft_status {
+		a.lent.Lock()
+		defer a.lent.Unlock()
+		return C.ft_adapter_free(a.raw)
+	})
 }
 
 func (a *Adapter) info() (C.ft_adapter_info, error) {
@@ -59,6 +66,8 @@ func (a *Adapter) info() (C.ft_adapter_info, error) {
 // Info has its facts.
 func (a *Adapter) Info() (AdapterInfo, error) {
 	defer runtime.KeepAlive(a)
+	a.lent.RLock()
+	defer a.lent.RUnlock()
 	raw, err := a.info()
 	return AdapterInfo{int64(raw.r), float64(raw.lora_alpha), float64(raw.lora_dropout), raw.use_rslora == 1,
 		int64(raw.parameter_count), C.GoString(raw.digest), C.GoString(raw.base_digest)}, err
@@ -67,6 +76,8 @@ func (a *Adapter) Info() (AdapterInfo, error) {
 // Tensors gives its matrices in the order of the computation: A, then B of each module.
 func (a *Adapter) Tensors() ([]Tensor, error) {
 	defer runtime.KeepAlive(a)
+	a.lent.RLock()
+	defer a.lent.RUnlock()
 	info, err := a.info()
 	if err != nil {
 		return nil, err
@@ -92,7 +103,8 @@ func (a *Adapter) SavePEFT(folder string) error {
 	defer runtime.KeepAlive(a)
 	var t texts
 	defer t.free()
-	return call(func() C.ft_status { return C.ft_adapter_save_peft(a.raw, t.one(folder)) })
+	to := t.one("folder", folder)
+	return t.call(func() C.ft_status { return C.ft_adapter_save_peft(a.raw, to) })
 }
 
 // SaveGGUF writes the file that llama.cpp reads.
@@ -100,5 +112,6 @@ func (a *Adapter) SaveGGUF(path string) error {
 	defer runtime.KeepAlive(a)
 	var t texts
 	defer t.free()
-	return call(func() C.ft_status { return C.ft_adapter_save_gguf(a.raw, t.one(path)) })
+	to := t.one("path", path)
+	return t.call(func() C.ft_status { return C.ft_adapter_save_gguf(a.raw, to) })
 }

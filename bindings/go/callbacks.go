@@ -7,12 +7,13 @@ package ftlib
 // extern int32_t ftlibOnStep(ft_progress* progress, void* user);
 // extern int32_t ftlibOnToken(size_t prompt, int32_t token, char* text, size_t text_bytes, void* user);
 // extern void ftlibOnLog(char* message, void* user);
-// static void set_log(int on) { ft_set_log(on ? (ft_log_callback)ftlibOnLog : NULL, NULL); }
+// static ft_status set_log(int on) { return ft_set_log(on ? (ft_log_callback)ftlibOnLog : NULL, NULL); }
 import "C"
 
 import (
 	"runtime/cgo"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -22,15 +23,17 @@ type callback struct {
 	step  func(Progress) error
 	token func(prompt int, token int32, text []byte) error
 	err   error
-	panic any
+	// What panic holds may be nil: of panic(nil).
+	panicked bool
+	panic    any
 }
 
 // with runs a call that calls back; an error of the callback's is the call's.
-func (c *callback) with(function func(user unsafe.Pointer) C.ft_status) error {
+func (c *callback) with(call caller, function func(user unsafe.Pointer) C.ft_status) error {
 	handle := cgo.NewHandle(c)
 	defer handle.Delete()
 	err := call(func() C.ft_status { return function(unsafe.Pointer(&handle)) })
-	if c.panic != nil {
+	if c.panicked {
 		panic(c.panic)
 	}
 	if c.err != nil {
@@ -43,15 +46,18 @@ func of(user unsafe.Pointer) *callback { return (*(*cgo.Handle)(user)).Value().(
 
 // answer turns what a callback said into C's number.
 func (c *callback) answer(body func() error) (number C.int32_t) {
+	number, c.panicked = 1, true
 	defer func() {
-		if raised := recover(); raised != nil {
-			c.panic, number = raised, 1
+		if c.panicked {
+			c.panic = recover()
 		}
 	}()
-	if c.err = body(); c.err != nil {
-		return 1
+	c.err = body()
+	c.panicked = false
+	if c.err == nil {
+		number = 0
 	}
-	return 0
+	return number
 }
 
 //export ftlibOnWork
@@ -88,29 +94,31 @@ func ftlibOnToken(prompt C.size_t, token C.int32_t, text *C.char, bytes C.size_t
 }
 
 var (
-	logMutex sync.RWMutex
-	logTo    func(string)
+	logMutex sync.Mutex // one SetLog at a time
+	logTo    atomic.Pointer[func(string)]
 )
 
 //export ftlibOnLog
 func ftlibOnLog(message *C.char, _ unsafe.Pointer) {
 	defer func() { _ = recover() }() // a warning changes nothing
-	logMutex.RLock()
-	to := logTo
-	logMutex.RUnlock()
-	if to != nil {
+	if to := *logTo.Load(); to != nil {
 		to(C.GoString(message))
 	}
 }
 
-// SetLog says where warnings of the library go; nil, the default: nowhere.
-func SetLog(to func(message string)) {
+// SetLog says where warnings of the library go; nil, the default: nowhere. When it returns, the function before is not
+// running any more. A function that is told a warning must not call it.
+func SetLog(to func(message string)) error {
 	logMutex.Lock()
-	logTo = to
-	logMutex.Unlock()
+	defer logMutex.Unlock()
+	before := logTo.Swap(&to)
 	on := C.int(0)
 	if to != nil {
 		on = 1
 	}
-	C.set_log(on)
+	err := call(func() C.ft_status { return C.set_log(on) })
+	if err != nil {
+		logTo.Store(before)
+	}
+	return err
 }

@@ -6,8 +6,8 @@ package ftlib
 import "C"
 
 import (
-	"fmt"
 	"runtime"
+	"sync"
 	"unsafe"
 )
 
@@ -37,6 +37,13 @@ type Example struct{ Tokens, Labels []int32 }
 // Dataset has records as tokens. Any number of goroutines; an append waits for other calls on it.
 type Dataset struct{ raw *C.ft_dataset }
 
+func (d *Dataset) orNil() *C.ft_dataset {
+	if d == nil {
+		return nil
+	}
+	return d.raw
+}
+
 // OpenDataset reads a JSONL file of records; "": begin without any, to be appended.
 func OpenDataset(tokenizer *Tokenizer, path string, options DatasetOptions) (*Dataset, error) {
 	defer runtime.KeepAlive(tokenizer)
@@ -51,8 +58,8 @@ func OpenDataset(tokenizer *Tokenizer, path string, options DatasetOptions) (*Da
 		raw.max_length = C.int64_t(options.MaxLength)
 	}
 	var out *C.ft_dataset
-	file := t.optional(path)
-	if err := call(func() C.ft_status { return C.ft_dataset_open(tokenizer.raw, file, &raw, &out) }); err != nil {
+	file := t.optional("path", path)
+	if err := t.call(func() C.ft_status { return C.ft_dataset_open(tokenizer.orNil(), file, &raw, &out) }); err != nil {
 		return nil, err
 	}
 	made := &Dataset{out}
@@ -62,17 +69,19 @@ func OpenDataset(tokenizer *Tokenizer, path string, options DatasetOptions) (*Da
 
 // Close frees it; what was made of it lives on.
 func (d *Dataset) Close() error {
-	runtime.SetFinalizer(d, nil)
-	return call(func() C.ft_status { return C.ft_dataset_free(d.raw) })
+	return release(d, func() C.ft_status { return C.ft_dataset_free(d.raw) })
 }
 
 func (t *texts) record(options RecordOptions) *C.ft_record_options {
 	raw := (*C.ft_record_options)(t.memory(unsafe.Sizeof(C.ft_record_options{})))
-	raw.struct_size = C.uint32_t(unsafe.Sizeof(*raw))
-	raw.id, raw.group = t.optional(options.ID), t.optional(options.Group)
-	raw.prompt_messages, raw.weight = C.uint32_t(options.PromptMessages), C.double(options.Weight)
-	if options.Weight == 0 && !options.WeightIsZero {
-		raw.weight = 1
+	size := C.size_t(unsafe.Sizeof(*raw))
+	if err := call(func() C.ft_status { return C.ft_record_options_init(raw, size) }); err != nil {
+		t.err = err
+	}
+	raw.id, raw.group = t.optional("ID", options.ID), t.optional("Group", options.Group)
+	raw.prompt_messages = C.uint32_t(options.PromptMessages)
+	if options.Weight != 0 || options.WeightIsZero {
+		raw.weight = C.double(options.Weight)
 	}
 	return raw
 }
@@ -83,7 +92,8 @@ func (d *Dataset) AppendMessages(messages []Message, options RecordOptions) erro
 	var t texts
 	defer t.free()
 	roles, contents, n := t.messages(messages)
-	return call(func() C.ft_status { return C.ft_dataset_append_messages(d.raw, roles, contents, n, t.record(options)) })
+	record := t.record(options)
+	return t.call(func() C.ft_status { return C.ft_dataset_append_messages(d.raw, roles, contents, n, record) })
 }
 
 // AppendCompletion adds a prompt and what should follow it.
@@ -91,9 +101,8 @@ func (d *Dataset) AppendCompletion(prompt, completion string, options RecordOpti
 	defer runtime.KeepAlive(d)
 	var t texts
 	defer t.free()
-	return call(func() C.ft_status {
-		return C.ft_dataset_append_completion(d.raw, t.one(prompt), t.one(completion), t.record(options))
-	})
+	before, after, record := t.one("prompt", prompt), t.one("completion", completion), t.record(options)
+	return t.call(func() C.ft_status { return C.ft_dataset_append_completion(d.raw, before, after, record) })
 }
 
 // AppendText adds plain text, all of it trained.
@@ -101,28 +110,29 @@ func (d *Dataset) AppendText(text string, options RecordOptions) error {
 	defer runtime.KeepAlive(d)
 	var t texts
 	defer t.free()
-	return call(func() C.ft_status { return C.ft_dataset_append_text(d.raw, t.one(text), t.record(options)) })
+	content, record := t.one("text", text), t.record(options)
+	return t.call(func() C.ft_status { return C.ft_dataset_append_text(d.raw, content, record) })
 }
 
 // AppendJSON adds a record as a line of a JSONL file has it.
 func (d *Dataset) AppendJSON(line string) error {
 	defer runtime.KeepAlive(d)
-	var t texts
-	defer t.free()
-	return call(func() C.ft_status { return C.ft_dataset_append_json(d.raw, t.one(line), C.size_t(len(line))) })
+	json := (*C.char)(unsafe.Pointer(first([]byte(line))))
+	return call(func() C.ft_status { return C.ft_dataset_append_json(d.raw, json, C.size_t(len(line))) })
 }
 
 // AppendTokens adds a record that the caller has tokenised, with Hugging Face's labels.
 func (d *Dataset) AppendTokens(tokens, labels []int32, options RecordOptions) error {
 	defer runtime.KeepAlive(d)
 	if len(tokens) != len(labels) {
-		return fmt.Errorf("%d tokens, but %d labels: %w", len(tokens), len(labels), InvalidArgument)
+		return invalid("%d tokens, but %d labels", len(tokens), len(labels))
 	}
 	var t texts
 	defer t.free()
-	return call(func() C.ft_status {
+	record := t.record(options)
+	return t.call(func() C.ft_status {
 		return C.ft_dataset_append_tokens(d.raw, (*C.int32_t)(first(tokens)), (*C.int32_t)(first(labels)),
-			C.size_t(len(tokens)), t.record(options))
+			C.size_t(len(tokens)), record)
 	})
 }
 
@@ -140,7 +150,7 @@ func (d *Dataset) Info() (DatasetInfo, error) {
 func (d *Dataset) Example(index int64) (Example, error) {
 	defer runtime.KeepAlive(d)
 	var labels []int32
-	tokens, err := twice(func(to *int32, room C.size_t, count *C.size_t) C.ft_status {
+	tokens, err := twice(call, func(to *int32, room C.size_t, count *C.size_t) C.ft_status {
 		labels = make([]int32, int(room))
 		return C.ft_dataset_example(d.raw, C.int64_t(index), (*C.int32_t)(to), (*C.int32_t)(first(labels)), room, count)
 	})
@@ -179,8 +189,12 @@ type Batch struct {
 	SegmentOffsets            []int32
 }
 
-// Batches walks a dataset's micro-batches in the order of a trainer with the same options. One goroutine at a time.
-type Batches struct{ raw *C.ft_batches }
+// Batches walks a dataset's micro-batches in the order of a trainer with the same options. One goroutine at a time;
+// another one waits.
+type Batches struct {
+	raw  *C.ft_batches
+	lent sync.Mutex // a batch is lent until the next call
+}
 
 // Batches begins to walk.
 func (d *Dataset) Batches(options BatchOptions) (*Batches, error) {
@@ -197,7 +211,7 @@ func (d *Dataset) Batches(options BatchOptions) (*Batches, error) {
 	if err := call(func() C.ft_status { return C.ft_batches_create(d.raw, &raw, &out) }); err != nil {
 		return nil, err
 	}
-	made := &Batches{out}
+	made := &Batches{raw: out}
 	runtime.SetFinalizer(made, (*Batches).Close)
 	return made, nil
 }
@@ -217,8 +231,11 @@ func setNumber(field *C.double, value float64) {
 
 // Close frees it.
 func (b *Batches) Close() error {
-	runtime.SetFinalizer(b, nil)
-	return call(func() C.ft_status { return C.ft_batches_free(b.raw) })
+	return release(b, func() C.ft_status {
+		b.lent.Lock()
+		defer b.lent.Unlock()
+		return C.ft_batches_free(b.raw)
+	})
 }
 
 // copied takes memory of the library's, which the next call may change.
@@ -232,6 +249,8 @@ func copied[From, To any](from *From, count int64) []To {
 // Next gives the next one; nil at the end.
 func (b *Batches) Next() (*Batch, error) {
 	defer runtime.KeepAlive(b)
+	b.lent.Lock()
+	defer b.lent.Unlock()
 	var raw C.ft_batch
 	raw.struct_size = C.uint32_t(unsafe.Sizeof(raw))
 	if err := call(func() C.ft_status { return C.ft_batches_next(b.raw, &raw) }); err != nil || raw.token_count == 0 {
@@ -247,6 +266,8 @@ func (b *Batches) Next() (*Batch, error) {
 // Position is what the next call of Next gives: three numbers to keep beside your own checkpoint.
 func (b *Batches) Position() (Position, error) {
 	defer runtime.KeepAlive(b)
+	b.lent.Lock()
+	defer b.lent.Unlock()
 	var raw C.ft_batch_position
 	raw.struct_size = C.uint32_t(unsafe.Sizeof(raw))
 	err := call(func() C.ft_status { return C.ft_batches_get_position(b.raw, &raw) })
@@ -256,6 +277,8 @@ func (b *Batches) Position() (Position, error) {
 // SetPosition goes on from there.
 func (b *Batches) SetPosition(position Position) error {
 	defer runtime.KeepAlive(b)
+	b.lent.Lock()
+	defer b.lent.Unlock()
 	raw := C.ft_batch_position{epoch: C.int64_t(position.Epoch), step: C.int64_t(position.Step),
 		micro_step: C.int64_t(position.MicroStep)}
 	raw.struct_size = C.uint32_t(unsafe.Sizeof(raw))

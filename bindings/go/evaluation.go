@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"runtime"
+	"sync"
 	"unsafe"
 )
 
@@ -37,12 +38,25 @@ type Metric struct {
 type Interval struct{ Estimate, Low, High float64 }
 
 // Evaluation is what a model scored on records. Immutable: any number of goroutines.
-type Evaluation struct{ raw *C.ft_evaluation }
+type Evaluation struct {
+	raw  *C.ft_evaluation
+	lent sync.RWMutex // read while what the library lent is copied, written to free it
+}
+
+func (e *Evaluation) orNil() *C.ft_evaluation {
+	if e == nil {
+		return nil
+	}
+	return e.raw
+}
 
 // Close frees it.
 func (e *Evaluation) Close() error {
-	runtime.SetFinalizer(e, nil)
-	return call(func() C.ft_status { return C.ft_evaluation_free(e.raw) })
+	return release(e, func() C.ft_status {
+		e.lent.Lock()
+		defer e.lent.Unlock()
+		return C.ft_evaluation_free(e.raw)
+	})
 }
 
 // Info has the whole in numbers.
@@ -58,6 +72,8 @@ func (e *Evaluation) Info() (EvaluationInfo, error) {
 // Metrics gives the mean of each.
 func (e *Evaluation) Metrics() ([]Metric, error) {
 	defer runtime.KeepAlive(e)
+	e.lent.RLock()
+	defer e.lent.RUnlock()
 	info, err := e.Info()
 	var all []Metric
 	for i := 0; i < info.Metrics && err == nil; i++ {
@@ -72,6 +88,8 @@ func (e *Evaluation) Metrics() ([]Metric, error) {
 // Examples gives each.
 func (e *Evaluation) Examples() ([]ExampleResult, error) {
 	defer runtime.KeepAlive(e)
+	e.lent.RLock()
+	defer e.lent.RUnlock()
 	info, err := e.Info()
 	var all []ExampleResult
 	for i := 0; i < info.Examples && err == nil; i++ {
@@ -96,7 +114,7 @@ func (e *Evaluation) Compare(after *Evaluation, metric string) (Interval, error)
 	defer t.free()
 	var r C.ft_interval
 	r.struct_size = C.uint32_t(unsafe.Sizeof(r))
-	name := t.optional(metric)
-	err := call(func() C.ft_status { return C.ft_evaluation_compare(e.raw, after.raw, name, &r) })
+	name := t.optional("metric", metric)
+	err := t.call(func() C.ft_status { return C.ft_evaluation_compare(e.raw, after.orNil(), name, &r) })
 	return Interval{float64(r.estimate), float64(r.low), float64(r.high)}, err
 }

@@ -11,8 +11,13 @@
 //	adapter, err := trainer.Adapter()
 //	err = adapter.SavePEFT("adapter")
 //
-// Fields of options that are zero have the library's defaults. Close what you open; finalizers are only a net. What may be
-// used from several goroutines at once stands with each type. errors.Is(err, ftlib.NotFound) asks for a status.
+// Fields of options that are zero have the library's defaults. Close what you open; finalizers are only a net. What may
+// be used from several goroutines at once stands with each type, and Close may always come from another one: a call that
+// finds it closed gets an error. errors.Is(err, ftlib.NotFound) asks for a status.
+//
+// A callback of yours may return an error or panic: the call ends, and both go on from there. It must not end its
+// goroutine (runtime.Goexit, and with it FailNow and Fatal of testing), which would leave the library in the middle of
+// its call.
 //
 // The package is linked to libftlib_c: CGO_CFLAGS and CGO_LDFLAGS name its folders where it is not installed in the
 // system's (pkg-config ftlib-c prints them).
@@ -24,7 +29,10 @@ package ftlib
 import "C"
 
 import (
+	"fmt"
+	"math"
 	"runtime"
+	"strings"
 	"unsafe"
 )
 
@@ -62,6 +70,10 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap gives the status, for errors.Is.
 func (e *Error) Unwrap() error { return e.Status }
 
+func invalid(format string, values ...any) error {
+	return &Error{InvalidArgument, "NONE", fmt.Sprintf(format, values...)}
+}
+
 // call runs one function of C. The last error belongs to the OS thread, which a goroutine may leave in between.
 func call(function func() C.ft_status) error {
 	runtime.LockOSThread()
@@ -74,31 +86,48 @@ func call(function func() C.ft_status) error {
 	return &Error{Status(status), reason, C.GoString(C.ft_last_error())}
 }
 
-// texts owns C strings for the length of a call.
-type texts struct{ owned []unsafe.Pointer }
+// caller is call, or that of texts.
+type caller func(function func() C.ft_status) error
 
-func (t *texts) one(text string) *C.char {
+// texts owns C strings for the length of a call. C reads a text up to a NUL, so one with a NUL inside fails the call.
+type texts struct {
+	owned []unsafe.Pointer
+	err   error
+}
+
+// call runs one function of C, unless a text of its was refused.
+func (t *texts) call(function func() C.ft_status) error {
+	if t.err != nil {
+		return t.err
+	}
+	return call(function)
+}
+
+func (t *texts) one(name, text string) *C.char {
+	if t.err == nil && strings.IndexByte(text, 0) >= 0 {
+		t.err = invalid("%s holds a NUL", name)
+	}
 	copied := C.CString(text)
 	t.owned = append(t.owned, unsafe.Pointer(copied))
 	return copied
 }
 
 // optional is nil for "".
-func (t *texts) optional(text string) *C.char {
+func (t *texts) optional(name, text string) *C.char {
 	if text == "" {
 		return nil
 	}
-	return t.one(text)
+	return t.one(name, text)
 }
 
-// many is an array of C, since C may not get Go memory that holds pointers.
-func (t *texts) many(list []string) **C.char {
+// many is an array of C, since C may not get Go memory that holds pointers. The name has a place for the index.
+func (t *texts) many(name string, list []string) **C.char {
 	if len(list) == 0 {
 		return nil
 	}
 	array := (**C.char)(t.memory(uintptr(len(list)) * unsafe.Sizeof((*C.char)(nil))))
 	for i, text := range list {
-		unsafe.Slice(array, len(list))[i] = t.one(text)
+		unsafe.Slice(array, len(list))[i] = t.one(fmt.Sprintf(name, i), text)
 	}
 	return array
 }
@@ -130,8 +159,28 @@ func first[T any](slice []T) *T {
 	return &slice[0]
 }
 
+// bytes is the same for arguments that are void* in C: cgo would look for pointers in what is around such a slice.
+func bytes[T any](slice []T) *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(first(slice))) }
+
+// narrow is the nearest number that C's int32_t has: what is too large must stay so.
+func narrow(number int) C.int32_t {
+	return C.int32_t(math.Max(math.MinInt32, math.Min(math.MaxInt32, float64(number))))
+}
+
+// release is what every Close does.
+func release[T any](made *T, free func() C.ft_status) error {
+	if made == nil {
+		return invalid("Close: the %T is nil", made)
+	}
+	runtime.SetFinalizer(made, nil)
+	return call(free)
+}
+
 // Version is that of the library that runs.
 func Version() string { return C.GoString(C.ft_version()) }
+
+// ABIVersion is that of its C interface: the N of libftlib_c.so.N.
+func ABIVersion() int { return int(C.ft_abi_version()) }
 
 // Backend is one of this build.
 type Backend struct {
@@ -161,7 +210,8 @@ func Backends() ([]Backend, error) {
 func ForceBackend(name string) error {
 	var t texts
 	defer t.free()
-	return call(func() C.ft_status { return C.ft_backend_force(t.optional(name)) })
+	forced := t.optional("name", name)
+	return t.call(func() C.ft_status { return C.ft_backend_force(forced) })
 }
 
 // BackendUsed is that of the last op of this name on the caller's OS thread (runtime.LockOSThread); "" before any.
@@ -169,7 +219,8 @@ func BackendUsed(op string) (string, error) {
 	var t texts
 	defer t.free()
 	var name *C.char
-	err := call(func() C.ft_status { return C.ft_backend_used(t.one(op), &name) })
+	asked := t.one("op", op)
+	err := t.call(func() C.ft_status { return C.ft_backend_used(asked, &name) })
 	return C.GoString(name), err
 }
 
@@ -182,7 +233,7 @@ func Threads() (int, error) {
 
 // SetThreads sets it, 1 to 1024. Results do not depend on it.
 func SetThreads(count int) error {
-	return call(func() C.ft_status { return C.ft_set_threads(C.int32_t(count)) })
+	return call(func() C.ft_status { return C.ft_set_threads(narrow(count)) })
 }
 
 // Shutdown joins the library's threads; the next call that needs them starts them again. Only while no other call computes.

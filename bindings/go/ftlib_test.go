@@ -125,13 +125,27 @@ func TestTheProcessIsToldAndSet(t *testing.T) {
 
 func TestWarningsGoToTheLog(t *testing.T) {
 	var heard []string
-	SetLog(func(message string) { heard = append(heard, message) })
-	_, err := OpenDataset(tokenizer(t), os.Getenv("FTLIB_RECORDS"), DatasetOptions{MaxLength: 64})
-	must(t, err)
-	SetLog(nil)
-	_, err = OpenDataset(tokenizer(t), os.Getenv("FTLIB_RECORDS"), DatasetOptions{MaxLength: 64})
-	must(t, err)
+	warn := func() {
+		_, err := OpenDataset(tokenizer(t), os.Getenv("FTLIB_RECORDS"), DatasetOptions{MaxLength: 64})
+		must(t, err)
+	}
+	must(t, SetLog(func(message string) { heard = append(heard, message) }))
+	warn()
+	must(t, SetLog(nil))
+	warn()
 	check(t, len(heard) == 1 && strings.Contains(heard[0], "left out"), strings.Join(heard, "; "))
+	var inside error
+	must(t, SetLog(func(message string) {
+		heard = append(heard, message)
+		inside = SetLog(nil)
+	}))
+	warn()
+	refused(t, inside, Busy)
+	warn()
+	check(t, len(heard) == 3, "the function before is still told")
+	must(t, SetLog(func(string) { panic("mine") }))
+	warn()
+	must(t, SetLog(nil))
 }
 
 func TestTextAndConversations(t *testing.T) {
@@ -331,6 +345,76 @@ func TestAContextEndsARun(t *testing.T) {
 	must(t, trained.Close())
 }
 
+// run makes one run, and gives a panic of its callback as an error.
+func run(ctx context.Context, trained *Trainer, onStep func(Progress) error) (err error) {
+	defer func() {
+		if raised := recover(); raised != nil {
+			err = raised.(error)
+		}
+	}()
+	return trained.Run(ctx, onStep)
+}
+
+func TestAContextThatEndsWithItsRunDoesNotEndTheNextOne(t *testing.T) {
+	trained, live, enough := trainer(t, 1000000), context.Background(), errors.New("enough")
+	for i := 0; i < 300; i++ {
+		ctx, cancel := context.WithCancel(live)
+		err := run(ctx, trained, func(Progress) error {
+			cancel()
+			for j := 0; j < i%4; j++ {
+				runtime.Gosched()
+			}
+			return enough
+		})
+		check(t, errors.Is(err, enough), "the callback's own error")
+		must(t, failure(trained.Step()))
+		err = run(live, trained, func(Progress) error { return enough })
+		check(t, errors.Is(err, enough), "the next run is not cancelled")
+	}
+}
+
+func TestAContextThatEndsAfterItsRunDoesNotEndTheNextOne(t *testing.T) {
+	trained, live, enough := trainer(t, 1000000), context.Background(), errors.New("enough")
+	for i := 0; i < 100; i++ {
+		ctx, cancel := context.WithCancel(live)
+		err := run(ctx, trained, func(Progress) error { panic(enough) })
+		check(t, errors.Is(err, enough), "the callback's panic")
+		steps := 0
+		err = run(live, trained, func(Progress) error {
+			cancel()
+			runtime.Gosched()
+			if steps++; steps == 3 {
+				return enough
+			}
+			return nil
+		})
+		check(t, errors.Is(err, enough), "the next run is not cancelled")
+	}
+}
+
+func TestAContextEndsTheRunWhoseCallbackEndsIt(t *testing.T) {
+	trained := trainer(t, 1000000)
+	for i := int64(1); i <= 20; i++ {
+		ctx, cancel := context.WithCancel(context.Background())
+		err := trained.Run(ctx, func(Progress) error { cancel(); return nil })
+		check(t, errors.Is(err, context.Canceled), "the context's error")
+		now, err := trained.Progress()
+		check(t, err == nil && now.Step == i, "after that very step")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	refused(t, trained.Run(ctx, func(Progress) error { cancel(); return Cancelled }), Cancelled)
+}
+
+func TestCancelIsOfTheRunInProgress(t *testing.T) {
+	trained := trainer(t, 6)
+	must(t, trained.Cancel())
+	refused(t, trained.Run(context.Background(), func(Progress) error { return trained.Cancel() }), Cancelled)
+	must(t, trained.Cancel())
+	must(t, failure(trained.Step()))
+	must(t, trained.Run(context.Background(), nil))
+	must(t, trained.Cancel())
+}
+
 func TestOptionsReachTheAdapterAndFilesHoldIt(t *testing.T) {
 	m, data, ctx := model(t), dataset(t), context.Background()
 	made, err := NewTrainer(m, data, nil, LoraOptions{R: 4, LoraAlpha: 8, TargetModules: []string{"q_proj", "v_proj"},
@@ -397,7 +481,7 @@ func TestNf4GoesThereAndBack(t *testing.T) {
 	must(t, err)
 	weight.NestedOffset = offset
 	must(t, Nf4Dequantize(&weight, back))
-	refused(t, Nf4Quantize(values, 64, codes[:99], absmax), InvalidArgument)
+	named(t, Nf4Quantize(values, 64, codes[:99], absmax), "codes: want 100")
 	refused(t, Nf4Quantize([]float32{float32(math.NaN())}, 64, codes[:1], absmax[:1]), NonFinite)
 }
 
@@ -412,6 +496,48 @@ func TestALoraLinearAndItsGradients(t *testing.T) {
 	check(t, reflect.DeepEqual(dA, []float32{2.5, 5}) && reflect.DeepEqual(dB, []float32{1.5, 1.5}), "dA, dB")
 	check(t, reflect.DeepEqual(dx, []float32{3.5, 3.5}), "dx")
 	refused(t, LoraLinear(&weight, x[:1], nil, a, b, 1, 1, 1, u, y), InvalidArgument)
+}
+
+// 1, 2, -1 and 0.5 are the same numbers in each type.
+func TestPrimitivesTakeTheTypesOfTheLibrary(t *testing.T) {
+	single := []float32{1, 2, -1, 0.5}
+	brain, half := []BF16{0x3f80, 0x4000, 0xbf80, 0x3f00}, []F16{0x3c00, 0x4000, 0xbc00, 0x3800}
+	codes, absmax := [3][]byte{}, [3][]float32{}
+	for i := range codes {
+		codes[i], absmax[i] = make([]byte, 2), make([]float32, 1)
+	}
+	must(t, Nf4Quantize(single, 64, codes[0], absmax[0]))
+	must(t, Nf4Quantize(brain, 64, codes[1], absmax[1]))
+	must(t, Nf4Quantize(half, 64, codes[2], absmax[2]))
+	for i := range codes {
+		check(t, absmax[i][0] == 2 && reflect.DeepEqual(codes[i], codes[0]), "the same codes")
+	}
+	nf4 := Weight{OutFeatures: 2, InFeatures: 2, Codes: codes[0], BlockSize: 64, Absmax: absmax[0]}
+	bf16, f16 := make([]BF16, 4), make([]F16, 4)
+	must(t, Nf4Dequantize(&nf4, bf16))
+	must(t, Nf4Dequantize(&nf4, f16))
+	check(t, bf16[1] == 0x4000 && f16[1] == 0x4000, "the largest is exact")
+
+	x, a, b := []BF16{0x3f80, 0x4000}, []BF16{0x3f80, 0x3f80}, []BF16{0x4000, 0x4040}
+	u, y, rounded := make([]BF16, 1), make([]float32, 2), make([]BF16, 2)
+	for name, weight := range map[string]Weight{
+		"f32":  {OutFeatures: 2, InFeatures: 2, Dense: []float32{1, 0, 0, 1}},
+		"bf16": {OutFeatures: 2, InFeatures: 2, DenseBF16: []BF16{0x3f80, 0, 0, 0x3f80}},
+		"f16":  {OutFeatures: 2, InFeatures: 2, DenseF16: []F16{0x3c00, 0, 0, 0x3c00}},
+	} {
+		weight := weight
+		must(t, LoraLinear(&weight, x, []float32{1, 1}, a, b, 0.5, 1, 1, u, y))
+		check(t, reflect.DeepEqual(y, []float32{5, 7.5}) && u[0] == 0x4040, name+": y")
+		must(t, LoraLinear(&weight, x, []float32{1, 1}, a, b, 0.5, 1, 1, u, rounded))
+		check(t, reflect.DeepEqual(rounded, []BF16{0x40a0, 0x40f0}), name+": y in bf16")
+		du, dA, dB, dx := make([]BF16, 1), make([]float32, 2), make([]float32, 2), make([]BF16, 2)
+		must(t, LoraLinearBackward(&weight, []BF16{0x3f80, 0x3f80}, x, a, b, u, 0.5, 1, 1, du, dA, dB, dx))
+		check(t, reflect.DeepEqual(dA, []float32{2.5, 5}), name+": dA")
+		check(t, reflect.DeepEqual(dB, []float32{1.5, 1.5}), name+": dB")
+		check(t, reflect.DeepEqual(dx, []BF16{0x4060, 0x4060}), name+": dx")
+		refused(t, LoraLinear(&weight, half[:2], nil, half[:2], half[:2], 1, 1, 1, f16[:1], f16[:2]), InvalidArgument)
+	}
+	named(t, Nf4Dequantize(&Weight{OutFeatures: 1, InFeatures: 2, DenseF16: half}, single), "DenseF16")
 }
 
 func TestOptimisersClippingAndLoss(t *testing.T) {

@@ -14,6 +14,9 @@ package ftlib
 //                           const ft_evaluate_options* options, void* user, ft_evaluation** out) {
 //   return ft_evaluate(model, adapter, dataset, options, ftlibOnWork, user, out);
 // }
+// static ft_status open_memory(const uint8_t* data, size_t bytes, const ft_model_options* options, ft_model** out) {
+//   return ft_model_open_memory(data, bytes, options, out);
+// }
 // static ft_status merge(const ft_model* model, const ft_adapter* adapter, const char* out, const char* format, void* user) {
 //   return ft_merge(model, adapter, out, format, ftlibOnWork, user);
 // }
@@ -23,6 +26,7 @@ import (
 	"context"
 	"runtime"
 	"strings"
+	"sync"
 	"unsafe"
 )
 
@@ -69,11 +73,19 @@ type ModelInfo struct {
 }
 
 // Model is frozen weights with their tokenizer. Immutable: any number of goroutines and trainers.
-type Model struct{ raw *C.ft_model }
+type Model struct {
+	raw  *C.ft_model
+	lent sync.RWMutex // read while what the library lent is copied, written to free it
+}
 
-func openModel(options ModelOptions, open func(*C.ft_model_options, **C.ft_model) C.ft_status) (*Model, error) {
-	var t texts
-	defer t.free()
+func (m *Model) orNil() *C.ft_model {
+	if m == nil {
+		return nil
+	}
+	return m.raw
+}
+
+func (t *texts) model(options ModelOptions, open func(*C.ft_model_options, **C.ft_model) C.ft_status) (*Model, error) {
 	var raw C.ft_model_options
 	if err := call(func() C.ft_status { return C.ft_model_options_init(&raw, C.size_t(unsafe.Sizeof(raw))) }); err != nil {
 		return nil, err
@@ -83,12 +95,12 @@ func openModel(options ModelOptions, open func(*C.ft_model_options, **C.ft_model
 	if options.BlockSize != 0 {
 		raw.block_size = C.int32_t(options.BlockSize)
 	}
-	raw.chat_template, raw.date = t.optional(options.ChatTemplate), t.optional(options.Date)
+	raw.chat_template, raw.date = t.optional("ChatTemplate", options.ChatTemplate), t.optional("Date", options.Date)
 	var out *C.ft_model
-	if err := call(func() C.ft_status { return open(&raw, &out) }); err != nil {
+	if err := t.call(func() C.ft_status { return open(&raw, &out) }); err != nil {
 		return nil, err
 	}
-	made := &Model{out}
+	made := &Model{raw: out}
 	runtime.SetFinalizer(made, (*Model).Close)
 	return made, nil
 }
@@ -97,28 +109,35 @@ func openModel(options ModelOptions, open func(*C.ft_model_options, **C.ft_model
 func OpenModel(path string, options ModelOptions) (*Model, error) {
 	var t texts
 	defer t.free()
-	name := t.one(path)
-	return openModel(options, func(raw *C.ft_model_options, out **C.ft_model) C.ft_status {
+	name := t.one("path", path)
+	return t.model(options, func(raw *C.ft_model_options, out **C.ft_model) C.ft_status {
 		return C.ft_model_open(name, raw, out)
 	})
 }
 
 // OpenModelMemory reads a GGUF file that lies in memory.
 func OpenModelMemory(gguf []byte, options ModelOptions) (*Model, error) {
-	return openModel(options, func(raw *C.ft_model_options, out **C.ft_model) C.ft_status {
-		return C.ft_model_open_memory(unsafe.Pointer(first(gguf)), C.size_t(len(gguf)), raw, out)
+	var t texts
+	defer t.free()
+	return t.model(options, func(raw *C.ft_model_options, out **C.ft_model) C.ft_status {
+		return C.open_memory(bytes(gguf), C.size_t(len(gguf)), raw, out)
 	})
 }
 
 // Close frees it; what was made of it lives on.
 func (m *Model) Close() error {
-	runtime.SetFinalizer(m, nil)
-	return call(func() C.ft_status { return C.ft_model_free(m.raw) })
+	return release(m, func() C.ft_status {
+		m.lent.Lock()
+		defer m.lent.Unlock()
+		return C.ft_model_free(m.raw)
+	})
 }
 
 // Info has its facts.
 func (m *Model) Info() (ModelInfo, error) {
 	defer runtime.KeepAlive(m)
+	m.lent.RLock()
+	defer m.lent.RUnlock()
 	var r C.ft_model_info
 	r.struct_size = C.uint32_t(unsafe.Sizeof(r))
 	err := call(func() C.ft_status { return C.ft_model_get_info(m.raw, &r) })
@@ -144,7 +163,8 @@ func (m *Model) OpenAdapter(path string) (*Adapter, error) {
 	var t texts
 	defer t.free()
 	var out *C.ft_adapter
-	if err := call(func() C.ft_status { return C.ft_adapter_open(m.raw, t.one(path), &out) }); err != nil {
+	from := t.one("path", path)
+	if err := t.call(func() C.ft_status { return C.ft_adapter_open(m.raw, from, &out) }); err != nil {
 		return nil, err
 	}
 	return newAdapter(out), nil
@@ -202,7 +222,7 @@ func (m *Model) Generate(ctx context.Context, adapter *Adapter, prompts [][]int3
 		return nil
 	}}
 	var out *C.ft_generation
-	if err := c.with(func(user unsafe.Pointer) C.ft_status {
+	if err := c.with(t.call, func(user unsafe.Pointer) C.ft_status {
 		return C.generate(m.raw, adapter.orNil(), arrays, first(lengths), C.size_t(len(prompts)), &raw, user, &out)
 	}); err != nil {
 		return nil, err
@@ -248,17 +268,19 @@ func (m *Model) Evaluate(ctx context.Context, adapter *Adapter, dataset *Dataset
 	if err := call(func() C.ft_status { return C.ft_evaluate_options_init(&raw, C.size_t(unsafe.Sizeof(raw))) }); err != nil {
 		return nil, err
 	}
-	raw.metrics = t.optional(strings.Join(options.Metrics, ","))
+	if len(options.Metrics) > 0 {
+		raw.metrics = t.one("Metrics", strings.Join(options.Metrics, ","))
+	}
 	set(&raw.max_tokens, options.MaxTokens)
 	set(&raw.batch_tokens, options.BatchTokens)
 	var out *C.ft_evaluation
 	c := callback{work: watched(ctx, options.OnProgress)}
-	if err := c.with(func(user unsafe.Pointer) C.ft_status {
-		return C.evaluate(m.raw, adapter.orNil(), dataset.raw, &raw, user, &out)
+	if err := c.with(t.call, func(user unsafe.Pointer) C.ft_status {
+		return C.evaluate(m.raw, adapter.orNil(), dataset.orNil(), &raw, user, &out)
 	}); err != nil {
 		return nil, err
 	}
-	made := &Evaluation{out}
+	made := &Evaluation{raw: out}
 	runtime.SetFinalizer(made, (*Evaluation).Close)
 	return made, nil
 }
@@ -283,7 +305,8 @@ func (m *Model) Merge(ctx context.Context, adapter *Adapter, out, format string,
 	var t texts
 	defer t.free()
 	c := callback{work: watched(ctx, onProgress)}
-	return c.with(func(user unsafe.Pointer) C.ft_status {
-		return C.merge(m.raw, adapter.raw, t.one(out), t.one(format), user)
+	to, as := t.one("out", out), t.one("format", format)
+	return c.with(t.call, func(user unsafe.Pointer) C.ft_status {
+		return C.merge(m.raw, adapter.orNil(), to, as, user)
 	})
 }

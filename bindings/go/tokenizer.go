@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"runtime"
+	"sync"
 	"unsafe"
 )
 
@@ -18,7 +19,7 @@ func (t *texts) messages(list []Message) (roles, contents **C.char, count C.size
 	for _, message := range list {
 		r, c = append(r, message.Role), append(c, message.Content)
 	}
-	return t.many(r), t.many(c), C.size_t(len(list))
+	return t.many("messages[%d].Role", r), t.many("messages[%d].Content", c), C.size_t(len(list))
 }
 
 // TokenizerOptions say how a tokenizer is opened.
@@ -35,37 +36,56 @@ type TokenizerInfo struct {
 }
 
 // Tokenizer is a vocabulary with its chat template. Immutable: any number of goroutines.
-type Tokenizer struct{ raw *C.ft_tokenizer }
+type Tokenizer struct {
+	raw  *C.ft_tokenizer
+	lent sync.RWMutex // read while what the library lent is copied, written to free it
+}
+
+func (t *Tokenizer) orNil() *C.ft_tokenizer {
+	if t == nil {
+		return nil
+	}
+	return t.raw
+}
 
 // OpenTokenizer reads that of a .gguf file or a Hugging Face folder, without its weights.
 func OpenTokenizer(model string, options TokenizerOptions) (*Tokenizer, error) {
 	var t texts
 	defer t.free()
 	raw := (*C.ft_tokenizer_options)(t.memory(unsafe.Sizeof(C.ft_tokenizer_options{})))
-	raw.struct_size = C.uint32_t(unsafe.Sizeof(*raw))
-	raw.chat_template, raw.date = t.optional(options.ChatTemplate), t.optional(options.Date)
+	size := C.size_t(unsafe.Sizeof(*raw))
+	if err := call(func() C.ft_status { return C.ft_tokenizer_options_init(raw, size) }); err != nil {
+		return nil, err
+	}
+	raw.chat_template, raw.date = t.optional("ChatTemplate", options.ChatTemplate), t.optional("Date", options.Date)
+	path := t.one("model", model)
 	var out *C.ft_tokenizer
-	if err := call(func() C.ft_status { return C.ft_tokenizer_open(t.one(model), raw, &out) }); err != nil {
+	if err := t.call(func() C.ft_status { return C.ft_tokenizer_open(path, raw, &out) }); err != nil {
 		return nil, err
 	}
 	return newTokenizer(out), nil
 }
 
 func newTokenizer(raw *C.ft_tokenizer) *Tokenizer {
-	made := &Tokenizer{raw}
+	made := &Tokenizer{raw: raw}
 	runtime.SetFinalizer(made, (*Tokenizer).Close)
 	return made
 }
 
-// Close frees it. Closing twice is an error value.
+// Close frees it. Closing twice is an error value, here and everywhere.
 func (t *Tokenizer) Close() error {
-	runtime.SetFinalizer(t, nil)
-	return call(func() C.ft_status { return C.ft_tokenizer_free(t.raw) })
+	return release(t, func() C.ft_status {
+		t.lent.Lock()
+		defer t.lent.Unlock()
+		return C.ft_tokenizer_free(t.raw)
+	})
 }
 
 // Info has its facts.
 func (t *Tokenizer) Info() (TokenizerInfo, error) {
 	defer runtime.KeepAlive(t)
+	t.lent.RLock()
+	defer t.lent.RUnlock()
 	var raw C.ft_tokenizer_info
 	raw.struct_size = C.uint32_t(unsafe.Sizeof(raw))
 	err := call(func() C.ft_status { return C.ft_tokenizer_get_info(t.raw, &raw) })
@@ -74,7 +94,7 @@ func (t *Tokenizer) Info() (TokenizerInfo, error) {
 }
 
 // twice calls for the count, then for the elements.
-func twice[T any](function func(to *T, room C.size_t, count *C.size_t) C.ft_status) ([]T, error) {
+func twice[T any](call caller, function func(to *T, room C.size_t, count *C.size_t) C.ft_status) ([]T, error) {
 	var count C.size_t
 	if err := call(func() C.ft_status { return function(nil, 0, &count) }); err != nil {
 		return nil, err
@@ -87,14 +107,12 @@ func twice[T any](function func(to *T, room C.size_t, count *C.size_t) C.ft_stat
 // Encode gives the ids of a text, without begin and end token. special: control tokens in the text become themselves.
 func (t *Tokenizer) Encode(text string, special bool) ([]int32, error) {
 	defer runtime.KeepAlive(t)
-	var memory texts
-	defer memory.free()
-	copied, flags := memory.one(text), C.uint32_t(0)
+	from, bytes, flags := (*C.char)(unsafe.Pointer(first([]byte(text)))), C.size_t(len(text)), C.uint32_t(0)
 	if special {
 		flags = C.FT_ENCODE_SPECIAL
 	}
-	return twice(func(to *int32, room C.size_t, count *C.size_t) C.ft_status {
-		return C.ft_tokenizer_encode(t.raw, copied, C.size_t(len(text)), flags, (*C.int32_t)(to), room, count)
+	return twice(call, func(to *int32, room C.size_t, count *C.size_t) C.ft_status {
+		return C.ft_tokenizer_encode(t.raw, from, bytes, flags, (*C.int32_t)(to), room, count)
 	})
 }
 
@@ -105,7 +123,7 @@ func (t *Tokenizer) Decode(tokens []int32, skipSpecial bool) ([]byte, error) {
 	if skipSpecial {
 		flags = C.FT_DECODE_SKIP_SPECIAL
 	}
-	return twice(func(to *byte, room C.size_t, count *C.size_t) C.ft_status {
+	return twice(call, func(to *byte, room C.size_t, count *C.size_t) C.ft_status {
 		return C.ft_tokenizer_decode(t.raw, (*C.int32_t)(first(tokens)), C.size_t(len(tokens)), flags,
 			(*C.char)(unsafe.Pointer(to)), room, count)
 	})
@@ -124,7 +142,7 @@ func (t *Tokenizer) Render(messages []Message, addGenerationPrompt bool) (string
 	var memory texts
 	defer memory.free()
 	roles, contents, n := memory.messages(messages)
-	text, err := twice(func(to *byte, room C.size_t, count *C.size_t) C.ft_status {
+	text, err := twice(memory.call, func(to *byte, room C.size_t, count *C.size_t) C.ft_status {
 		return C.ft_tokenizer_render(t.raw, roles, contents, n, generationPrompt(addGenerationPrompt),
 			(*C.char)(unsafe.Pointer(to)), room, count)
 	})
@@ -137,7 +155,7 @@ func (t *Tokenizer) EncodeMessages(messages []Message, addGenerationPrompt bool)
 	var memory texts
 	defer memory.free()
 	roles, contents, n := memory.messages(messages)
-	return twice(func(to *int32, room C.size_t, count *C.size_t) C.ft_status {
+	return twice(memory.call, func(to *int32, room C.size_t, count *C.size_t) C.ft_status {
 		return C.ft_tokenizer_encode_messages(t.raw, roles, contents, n, generationPrompt(addGenerationPrompt),
 			(*C.int32_t)(to), nil, room, count)
 	})
@@ -154,7 +172,7 @@ func (t *Tokenizer) Supervision(messages []Message, lastOnly bool) (tokens []int
 		flags = C.FT_CHAT_SUPERVISE_LAST
 	}
 	var marks []byte
-	tokens, err = twice(func(to *int32, room C.size_t, count *C.size_t) C.ft_status {
+	tokens, err = twice(memory.call, func(to *int32, room C.size_t, count *C.size_t) C.ft_status {
 		marks = make([]byte, int(room))
 		return C.ft_tokenizer_encode_messages(t.raw, roles, contents, n, flags, (*C.int32_t)(to),
 			(*C.uint8_t)(first(marks)), room, count)

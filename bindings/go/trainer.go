@@ -147,12 +147,10 @@ func NewTrainer(model *Model, train, valid *Dataset, lora LoraOptions, options T
 	if options.InitAdapter != nil && lora.isZero() {
 		native = nil
 	}
-	var held *C.ft_dataset
-	if valid != nil {
-		held = valid.raw
-	}
 	var out *C.ft_trainer
-	if err := call(func() C.ft_status { return C.ft_trainer_create(model.raw, train.raw, held, native, &raw, &out) }); err != nil {
+	if err := t.call(func() C.ft_status {
+		return C.ft_trainer_create(model.orNil(), train.orNil(), valid.orNil(), native, &raw, &out)
+	}); err != nil {
 		return nil, err
 	}
 	made := &Trainer{out}
@@ -171,11 +169,12 @@ func (t *texts) lora(o LoraOptions) (*C.ft_lora_options, error) {
 	set(&raw.r, o.R)
 	setNumber(&raw.lora_alpha, o.LoraAlpha)
 	raw.lora_dropout, raw.use_rslora = C.double(o.LoraDropout), flag(o.UseRslora)
-	raw.target_modules, raw.target_module_count = t.many(o.TargetModules), C.size_t(len(o.TargetModules))
-	raw.target_regex = t.optional(o.TargetRegex)
+	raw.target_modules = t.many("TargetModules[%d]", o.TargetModules)
+	raw.target_module_count = C.size_t(len(o.TargetModules))
+	raw.target_regex = t.optional("TargetRegex", o.TargetRegex)
 	ranks, alphas := keys(o.RankPattern), keys(o.AlphaPattern)
-	raw.rank_pattern, raw.rank_pattern_count = t.many(ranks), C.size_t(len(ranks))
-	raw.alpha_pattern, raw.alpha_pattern_count = t.many(alphas), C.size_t(len(alphas))
+	raw.rank_pattern, raw.rank_pattern_count = t.many("RankPattern, key %d", ranks), C.size_t(len(ranks))
+	raw.alpha_pattern, raw.alpha_pattern_count = t.many("AlphaPattern, key %d", alphas), C.size_t(len(alphas))
 	raw.rank_pattern_r = (*C.int64_t)(t.memory(uintptr(len(ranks)+1) * 8))
 	raw.alpha_pattern_alpha = (*C.double)(t.memory(uintptr(len(alphas)+1) * 8))
 	for i, key := range ranks {
@@ -198,8 +197,7 @@ func keys[V any](of map[string]V) []string {
 
 // Close frees it; a call that runs in another goroutine is cancelled.
 func (t *Trainer) Close() error {
-	runtime.SetFinalizer(t, nil)
-	return call(func() C.ft_status { return C.ft_trainer_free(t.raw) })
+	return release(t, func() C.ft_status { return C.ft_trainer_free(t.raw) })
 }
 
 // Step makes one optimiser step, and the validation that is due after it.
@@ -218,6 +216,24 @@ func (t *Trainer) Run(ctx context.Context, onStep func(Progress) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	defer t.watch(ctx)()
+	c := callback{step: func(now Progress) error {
+		if onStep != nil {
+			if err := onStep(now); err != nil {
+				return err
+			}
+		}
+		return ctx.Err() // the library does not hear a cancel that comes before its run has begun
+	}}
+	err := c.with(call, func(user unsafe.Pointer) C.ft_status { return C.run(t.raw, user) })
+	if errors.Is(err, Cancelled) && c.err == nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// watch ends a run when the context is done. What it returns ends the watch: no cancel comes after it.
+func (t *Trainer) watch(ctx context.Context) (end func()) {
 	ended := make(chan struct{})
 	var watcher sync.WaitGroup
 	watcher.Add(1)
@@ -229,17 +245,13 @@ func (t *Trainer) Run(ctx context.Context, onStep func(Progress) error) error {
 		case <-ended:
 		}
 	}()
-	c := callback{step: onStep}
-	err := c.with(func(user unsafe.Pointer) C.ft_status { return C.run(t.raw, user) })
-	close(ended)
-	watcher.Wait()
-	if errors.Is(err, Cancelled) && ctx.Err() != nil {
-		return ctx.Err()
+	return func() {
+		close(ended)
+		watcher.Wait()
 	}
-	return err
 }
 
-// Cancel ends the step or run in progress, or the next one, after its micro-batch. Any goroutine.
+// Cancel ends the step or run in progress, after its micro-batch; where there is none it does nothing. Any goroutine.
 func (t *Trainer) Cancel() error {
 	defer runtime.KeepAlive(t)
 	return call(func() C.ft_status { return C.ft_trainer_cancel(t.raw) })
@@ -269,7 +281,8 @@ func (t *Trainer) Save(folder string) error {
 	defer runtime.KeepAlive(t)
 	var memory texts
 	defer memory.free()
-	return call(func() C.ft_status { return C.ft_trainer_save(t.raw, memory.one(folder)) })
+	to := memory.one("folder", folder)
+	return memory.call(func() C.ft_status { return C.ft_trainer_save(t.raw, to) })
 }
 
 // Resume goes on from the newest valid state there, with the bits of a run that never stopped.
@@ -277,7 +290,8 @@ func (t *Trainer) Resume(folder string) error {
 	defer runtime.KeepAlive(t)
 	var memory texts
 	defer memory.free()
-	return call(func() C.ft_status { return C.ft_trainer_resume(t.raw, memory.one(folder)) })
+	from := memory.one("folder", folder)
+	return memory.call(func() C.ft_status { return C.ft_trainer_resume(t.raw, from) })
 }
 
 // Adapter is a copy of the adapter as it is now; of a finished run with held-out records, the best one.

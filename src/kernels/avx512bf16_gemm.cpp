@@ -3,6 +3,8 @@
 // And its like for a few rows, which meets the weight's values as they are decoded and writes no panel.
 #include <immintrin.h>
 
+#include <type_traits>
+
 #include "kernels/avx512bf16_squares.h"
 #include "kernels/gemm_kernels.h"
 
@@ -66,6 +68,57 @@ void finish_vector(const GemmFinish& out, std::int64_t row, std::int64_t column,
   else _mm512_mask_storeu_ps(static_cast<float*>(out.y) + at, mask, acc);
 }
 
+template <int kRows, int kVectors>
+INLINE void store_sums(float* to, const __m512 (&sum)[kRows][kVectors]) {
+#pragma GCC unroll 12
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) _mm512_storeu_ps(to + (r * kVectors + v) * 16, sum[r][v]);
+}
+
+/// The edge of a product, a bias: with masks, vector by vector. Far from the tiles, whose registers a call would spill.
+[[gnu::noinline]] void finish_edge(const TileJob& job, std::int64_t row, int rows, int vectors, const float* sums) {
+  for (int r = 0; r < rows; ++r)
+    for (int v = 0; v < vectors; ++v, sums += 16)
+      finish_vector(job.out, row + r, v * 16, first_lanes(job.columns - v * 16), _mm512_loadu_ps(sums));
+}
+
+/// finish_vector of a whole tile without bias, as nearly all are: nothing is masked, nothing leaves its register.
+template <bool kBf16, int kRows, int kVectors>
+INLINE void finish_whole(const GemmFinish& out, std::int64_t row, const __m512 (&sum)[kRows][kVectors]) {
+  using Value = std::conditional_t<kBf16, std::uint16_t, float>;
+  const __m512 alpha = _mm512_set1_ps(out.alpha), beta = _mm512_set1_ps(out.beta);
+#pragma GCC unroll 12
+  for (int r = 0; r < kRows; ++r) {
+    Value* y = static_cast<Value*>(out.y) + (row + r) * out.y_stride;
+    const Value* add = static_cast<const Value*>(out.add) + (out.add ? (row + r) * out.add_stride : 0);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      __m512 acc = _mm512_mul_ps(sum[r][v], alpha);
+      if constexpr (kBf16) {
+        if (out.add) acc = _mm512_add_ps(acc, _mm512_mul_ps(widen(_mm256_loadu_epi16(add + v * 16)), beta));
+        _mm256_storeu_epi16(y + v * 16, (__m256i)_mm512_cvtneps_pbh(acc));
+      } else {
+        if (out.add) acc = _mm512_add_ps(acc, _mm512_mul_ps(_mm512_loadu_ps(add + v * 16), beta));
+        _mm512_storeu_ps(y + v * 16, acc);
+      }
+    }
+  }
+}
+
+template <int kRows, int kVectors>
+INLINE void finish_tile(const TileJob& job, std::int64_t row, const __m512 (&sum)[kRows][kVectors]) {
+  if (job.columns < kVectors * 16 || job.out.bias) {
+    float sums[kRows * kVectors * 16];
+    store_sums(sums, sum);
+    finish_edge(job, row, kRows, kVectors, sums);
+  } else if (job.out.bf16) {
+    finish_whole<true>(job.out, row, sum);
+  } else {
+    finish_whole<false>(job.out, row, sum);
+  }
+}
+
 template <class Dot, int kRows, int kVectors>
 void tile_rows(const TileJob& job, std::int64_t row) {
   __m512 sum[kRows][kVectors];
@@ -84,13 +137,8 @@ void tile_rows(const TileJob& job, std::int64_t row) {
       for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_mul_ps(sum[r][v], scale);
   }
   accumulate<Dot>(sum, job.main, row);
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      if (job.finish) finish_vector(job.out, row + r, v * 16, first_lanes(job.columns - v * 16), sum[r][v]);
-      else _mm512_storeu_ps(acc + (r * kVectors + v) * 16, sum[r][v]);
-    }
+  if (job.finish) finish_tile(job, row, sum);
+  else store_sums(acc, sum);
 }
 
 using TileRows = void (*)(const TileJob&, std::int64_t);

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any, Optional, TypeVar
 
 from . import _abi
-from .errors import BY_STATUS, FtlibError
+from ._arguments import integer, optional_utf8, utf8
+from .errors import BY_STATUS, FtlibError, InvalidArgument
 
 NAME = "libftlib_c.so.0"
 
@@ -46,15 +47,22 @@ def _load() -> ctypes.CDLL:
 
 
 lib = _load()
+_cleared = threading.local()
 
 
 def check(status: int) -> None:
     """Raises what a call on this thread has just returned."""
     if status == _abi.FT_OK:
         return
-    message = lib.ft_last_error().decode("utf-8", "replace")
-    reason = lib.ft_reason_name(lib.ft_last_error_reason()).decode()
-    raise BY_STATUS.get(lib.ft_status_name(status).decode(), FtlibError)(message, reason)
+    message, reason = _last_error()
+    if not message:
+        message, reason = getattr(_cleared, "error", (b"", _abi.FT_REASON_NONE))
+    name = lib.ft_status_name(status).decode()
+    raise BY_STATUS.get(name, FtlibError)(text_of(message) or name, text_of(lib.ft_reason_name(reason)))
+
+
+def _last_error() -> tuple[bytes, int]:
+    return lib.ft_last_error(), lib.ft_last_error_reason()
 
 
 class _Owned:
@@ -65,7 +73,11 @@ class _Owned:
         self._free = free
 
     def __del__(self) -> None:
+        """The collector may come between a call and its check(), whose error freeing would clear: it is kept."""
+        error = _last_error()
         self._free(self.pointer)
+        if error[0]:
+            _cleared.error = error
 
 
 Self = TypeVar("Self", bound="Handle")
@@ -85,13 +97,16 @@ class Handle:
     def _as_parameter_(self) -> ctypes.c_void_p:
         """What ctypes passes. A closed one is not NULL, which may mean "none", but a number that is no handle: the library
         refuses it as it does a freed one. ctypes would wrap what is raised here."""
-        return ctypes.c_void_p(self._owned.pointer if self._owned is not None else 1)
+        owned = self._owned
+        return ctypes.c_void_p(owned.pointer if owned is not None else 1)
 
     @property
     def _owner(self) -> _Owned:
-        if self._owned is None:
-            raise ValueError(f"this {type(self).__name__} is closed")
-        return self._owned
+        """Hold it while memory of the object is read: another thread may close it meanwhile."""
+        owned = self._owned
+        if owned is None:
+            raise InvalidArgument(f"this {type(self).__name__} is closed")
+        return owned
 
     def close(self) -> None:
         """Frees the object; what was made of it lives on. Closing twice is closing once."""
@@ -107,7 +122,7 @@ class Handle:
         raise TypeError(f"a {type(self).__name__} is memory of this process and cannot be pickled. {self._advice}".strip())
 
 
-def new(create: Callable[..., int], *arguments: Any) -> int:
+def new(create: Callable[..., int], *arguments: Any, check: Callable[[int], None] = check) -> int:
     """The handle that a function of C makes."""
     out = ctypes.c_void_p()
     check(create(*arguments, ctypes.byref(out)))
@@ -136,16 +151,10 @@ def text_of(value: Optional[bytes]) -> str:
     return (value or b"").decode("utf-8", "replace")
 
 
-def optional_text(value: Optional[str]) -> Optional[bytes]:
-    return value.encode() if value is not None else None
-
-
-def path_of(path: Any) -> bytes:
-    return os.fsencode(path)
-
-
-def strings(values: list[str]) -> Any:
-    return (ctypes.c_char_p * len(values))(*[value.encode() for value in values])
+def sized_text(struct: ctypes.Structure, name: str, size: int) -> str:
+    """Text of a field that has a size: as a c_char_p it would end at its first NUL."""
+    address = ctypes.c_void_p.from_buffer(struct, getattr(type(struct), name).offset).value
+    return text_of(ctypes.string_at(address, size) if address else b"")
 
 
 class Callback:
@@ -155,26 +164,27 @@ class Callback:
             callback.check(lib.ft_x(..., callback.pointer, None))
 
     What the function raises cancels the call, and is raised again after it; False cancels it. Ctrl-C cancels it too, once
-    the library calls back: an exception that Python raised in the middle of a callback would be lost.
+    the library calls back: an exception that Python raised in the middle of a callback would be lost. After the last
+    callback it is raised at the end of the `with`, when what the call made has an owner.
     """
 
     def __init__(self, kind: Any, function: Optional[Callable[..., Any]]) -> None:
         self._function = function
-        self._raised: Optional[BaseException] = None
+        self.raised: Optional[BaseException] = None
         self._handler: Any = None
         self.pointer = kind(self._call)
 
     def _call(self, *arguments: Any) -> int:
-        if self._raised is None and self._function is not None:
+        if self.raised is None and self._function is not None:
             try:
                 if self._function(*arguments) is False:
                     return 1
             except BaseException as raised:
-                self._raised = raised
-        return 0 if self._raised is None else 1
+                self.raised = raised
+        return 0 if self.raised is None else 1
 
     def _interrupt(self, *_: object) -> None:
-        self._raised = KeyboardInterrupt()
+        self.raised = KeyboardInterrupt()
 
     def __enter__(self) -> Callback:
         if (threading.current_thread() is threading.main_thread()
@@ -182,13 +192,16 @@ class Callback:
             self._handler = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: Optional[type[BaseException]], *_: object) -> None:
         if self._handler is not None:
             signal.signal(signal.SIGINT, self._handler)
+        del self.pointer  # it and this object hold each other, and with them all that the function sees
+        if self.raised is not None and failed is None:
+            raise self.raised
 
     def check(self, status: int) -> None:
-        if self._raised is not None:
-            raise self._raised
+        if self.raised is not None and status != _abi.FT_OK:
+            raise self.raised
         check(status)
 
 
@@ -198,6 +211,8 @@ _log: Any = None
 def set_log(function: Optional[Callable[[str], Any]]) -> None:
     """Where warnings of the library go (`set_log(logging.getLogger("ftlib").warning)`); None: nowhere, the default."""
     global _log
+    if function is not None and not callable(function):
+        raise TypeError(f"function: want a function or None, got {type(function).__name__}")
 
     def call(message: int, _user: Any) -> None:
         assert function is not None
@@ -230,13 +245,13 @@ def backends() -> dict[str, bool]:
 
 def force_backend(name: Optional[str]) -> None:
     """For the whole process; None: the best for each op. Not while another thread computes."""
-    check(lib.ft_backend_force(optional_text(name)))
+    check(lib.ft_backend_force(optional_utf8(name, "name")))
 
 
 def backend_used(op: str) -> str:
     """Of the last op of this name on this thread; "" before any."""
     name = ctypes.c_char_p()
-    check(lib.ft_backend_used(op.encode(), ctypes.byref(name)))
+    check(lib.ft_backend_used(utf8(op, "op"), ctypes.byref(name)))
     return text_of(name.value)
 
 
@@ -248,7 +263,7 @@ def get_threads() -> int:
 
 def set_threads(count: int) -> None:
     """How many threads a call may use, 1 to 1024. Results do not depend on it."""
-    check(lib.ft_set_threads(count))
+    check(lib.ft_set_threads(integer(count, "count", ctypes.c_int32)))
 
 
 def shutdown() -> None:

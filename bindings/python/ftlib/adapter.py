@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from . import _abi
-from ._library import Handle, check, lib, path_of, sized, text_of
+from ._arguments import path_of
+from ._library import Handle, check, lib, sized, text_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Adapter(Handle):
 
     @property
     def info(self) -> AdapterInfo:
-        raw = self._info()
+        owner, raw = self._owner, self._info()
         return AdapterInfo(raw.r, raw.lora_alpha, raw.lora_dropout, bool(raw.use_rslora), raw.parameter_count,
                            text_of(raw.digest), text_of(raw.base_digest) or None)
 
@@ -48,18 +49,18 @@ class Adapter(Handle):
 
     def save_pretrained(self, folder: Any) -> None:
         """adapter_config.json and adapter_model.safetensors, as PEFT writes them."""
-        check(lib.ft_adapter_save_peft(self, path_of(folder)))
+        check(lib.ft_adapter_save_peft(self, path_of(folder, "folder")))
 
     def save_gguf(self, path: Any) -> None:
         """The file that llama.cpp reads."""
-        check(lib.ft_adapter_save_gguf(self, path_of(path)))
+        check(lib.ft_adapter_save_gguf(self, path_of(path, "path")))
 
     def tensors(self) -> Iterator[tuple[str, float, Any]]:
         """Name, scale and values [rows, columns] of each: read-only f32 views, which keep the adapter's memory alive."""
         for index in range(self._info().tensor_count):
-            name, scale, raw = ctypes.c_char_p(), ctypes.c_float(), sized(_abi.ft_tensor)
+            owner, name, scale, raw = self._owner, ctypes.c_char_p(), ctypes.c_float(), sized(_abi.ft_tensor)
             check(lib.ft_adapter_tensor(self, index, ctypes.byref(name), ctypes.byref(scale), ctypes.byref(raw)))
             rows, columns = raw.shape[0], raw.shape[1]
-            memory = _AdapterMemory(raw.data, rows * columns, self._owner)
+            memory = _AdapterMemory(raw.data, rows * columns, owner)
             view = memoryview(memory.array).cast("B").cast("f", [rows, columns]).toreadonly()
             yield text_of(name.value), scale.value, view

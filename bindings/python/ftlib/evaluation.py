@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import _abi
-from ._library import Handle, check, lib, optional_text, sized, text_of
+from ._arguments import instance, optional_utf8
+from ._library import Handle, check, lib, sized, sized_text, text_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Evaluation(Handle):
     @property
     def metrics(self) -> dict[str, float]:
         """The mean score of each metric."""
-        found = {}
+        owner, found = self._owner, {}
         for index in range(self._info().metric_count):
             name, mean = ctypes.c_char_p(), ctypes.c_double()
             check(lib.ft_evaluation_metric(self, index, ctypes.byref(name), ctypes.byref(mean)))
@@ -70,16 +71,16 @@ class Evaluation(Handle):
     def __iter__(self) -> Iterator[ExampleResult]:
         names = list(self.metrics)
         for index in range(len(self)):
-            raw = sized(_abi.ft_example_result)
+            owner, raw = self._owner, sized(_abi.ft_example_result)
             check(lib.ft_evaluation_example(self, index, ctypes.byref(raw)))
             scores = (ctypes.c_double * len(names)).from_address(raw.scores) if raw.scores else None
             yield ExampleResult(text_of(raw.id), raw.nll, raw.supervised_tokens,
-                                text_of(raw.output) if raw.output is not None else None,
+                                sized_text(raw, "output", raw.output_bytes) if raw.output is not None else None,
                                 dict(zip(names, scores)) if scores is not None else None)
 
     def compare(self, after: Evaluation, metric: Optional[str] = None) -> Interval:
         """How much `after` differs from this one on the same records; None: in the loss."""
         raw = sized(_abi.ft_interval)
-        check(lib.ft_evaluation_compare(self, after, optional_text(metric),
+        check(lib.ft_evaluation_compare(self, instance(after, Evaluation, "after"), optional_utf8(metric, "metric"),
                                         ctypes.byref(raw)))
         return Interval(raw.estimate, raw.low, raw.high)

@@ -4,13 +4,14 @@ __dlpack__. Nothing is copied. Shapes: T tokens, N rows (out_features), K column
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
 from . import _abi
 from ._buffer import DTYPES, Buffer
+from ._arguments import fill, integer, listed, real
 from ._library import check, defaults, lib
 
 FLOATS = ("f32", "bf16", "f16")
@@ -36,7 +37,7 @@ class Nf4Weight:
 def nf4_quantize(values: Any, codes: Any, absmax: Any, *, block_size: int = 64) -> None:
     """Quantises `values` (f32, bf16 or f16) into codes and absmax, in the bits of bitsandbytes."""
     with _Arrays() as use:
-        source = use(values, "values", FLOATS)
+        source, block_size = use(values, "values", FLOATS), integer(block_size, "block_size", ctypes.c_int32)
         count = source.size
         check(lib.ft_nf4_quantize(source.flat("values"), DTYPES[source.dtype], count, block_size,
                                   use(codes, "codes", ("u8",), True).flat("codes", (count + 1) // 2),
@@ -61,8 +62,8 @@ def nf4_dequantize(weight: Nf4Weight, values: Any) -> None:
     with _Arrays() as use:
         target = use(values, "values", FLOATS, True)
         native = use.weight(weight)
-        check(lib.ft_nf4_dequantize(ctypes.byref(native), target.flat("values", weight.out_features * weight.in_features),
-                                    DTYPES[target.dtype]))
+        count = native.out_features * native.in_features
+        check(lib.ft_nf4_dequantize(ctypes.byref(native), target.flat("values", count), DTYPES[target.dtype]))
 
 
 def lora_linear(x: Any, weight: Any, a: Any, b: Any, u: Any, y: Any, *, scale: float = 1, bias: Any = None) -> None:
@@ -72,7 +73,7 @@ def lora_linear(x: Any, weight: Any, a: Any, b: Any, u: Any, y: Any, *, scale: f
     """
     with _Arrays() as use:
         args = _abi.ft_lora_linear_args()
-        args.struct_size, args.scale = ctypes.sizeof(args), scale
+        fill(args, struct_size=ctypes.sizeof(args), scale=scale)
         args.weight = ctypes.pointer(use.weight(weight))
         for name, array, writable in (("x", x, False), ("a", a, False), ("b", b, False), ("u", u, True), ("y", y, True)):
             setattr(args, name, use.tensor(array, name, writable))
@@ -86,7 +87,7 @@ def lora_linear_backward(dy: Any, x: Any, weight: Any, a: Any, b: Any, u: Any, d
     """Adds to d_a [R, K] and d_b [N, R] (f32), and writes dx [T, K] where it is given. du [T, R] is workspace."""
     with _Arrays() as use:
         args = _abi.ft_lora_linear_backward_args()
-        args.struct_size, args.scale = ctypes.sizeof(args), scale
+        fill(args, struct_size=ctypes.sizeof(args), scale=scale)
         args.weight = ctypes.pointer(use.weight(weight))
         for name, array in (("dy", dy), ("x", x), ("a", a), ("b", b), ("u", u)):
             setattr(args, name, use.tensor(array, name, False))
@@ -103,8 +104,8 @@ def adamw_step(parameter: Any, gradient: Any, exp_avg: Any, exp_avg_sq: Any, ste
         target = use(parameter, "parameter", ("f32",), True)
         arrays = [use(array, name, ("f32",), writable).flat(name, target.size) for name, array, writable in
                   (("gradient", gradient, False), ("exp_avg", exp_avg, True), ("exp_avg_sq", exp_avg_sq, True))]
-        check(lib.ft_adamw_step(target.flat("parameter"), *arrays, target.size, _adamw_options(options), step,
-                                gradient_scale))
+        check(lib.ft_adamw_step(target.flat("parameter"), *arrays, target.size, _adamw_options(options),
+                                integer(step, "step"), real(gradient_scale, "gradient_scale")))
 
 
 def adamw_8bit_step(parameter: Any, gradient: Any, exp_avg: Any, exp_avg_sq: Any, exp_avg_absmax: Any,
@@ -118,18 +119,19 @@ def adamw_8bit_step(parameter: Any, gradient: Any, exp_avg: Any, exp_avg_sq: Any
                    ("exp_avg_sq", exp_avg_sq, ("u8",), True, count),
                    ("exp_avg_absmax", exp_avg_absmax, ("f32",), True, blocks),
                    ("exp_avg_sq_absmax", exp_avg_sq_absmax, ("f32",), True, blocks))]
-        check(lib.ft_adamw_8bit_step(target.flat("parameter"), *arrays, count, _adamw_options(options), step,
-                                     gradient_scale))
+        check(lib.ft_adamw_8bit_step(target.flat("parameter"), *arrays, count, _adamw_options(options),
+                                     integer(step, "step"), real(gradient_scale, "gradient_scale")))
 
 
-def clip_grad_norm_(gradients: Sequence[Any], max_norm: float) -> float:
+def clip_grad_norm_(gradients: Iterable[Any], max_norm: float) -> float:
     """torch.nn.utils.clip_grad_norm_: scales the gradients in place, returns their norm before."""
     norm = ctypes.c_double()
     with _Arrays() as use:
-        buffers = [use(array, f"gradients[{i}]", ("f32",), True) for i, array in enumerate(gradients)]
+        arrays = listed(gradients, "gradients")
+        buffers = [use(array, f"gradients[{i}]", ("f32",), True) for i, array in enumerate(arrays)]
         pointers = (ctypes.c_void_p * len(buffers))(*[b.flat(f"gradients[{i}]") for i, b in enumerate(buffers)])
         counts = (ctypes.c_int64 * len(buffers))(*[b.size for b in buffers])
-        check(lib.ft_clip_grad_norm(pointers, counts, len(buffers), max_norm, ctypes.byref(norm)))
+        check(lib.ft_clip_grad_norm(pointers, counts, len(buffers), real(max_norm, "max_norm"), ctypes.byref(norm)))
     return norm.value
 
 
@@ -145,7 +147,7 @@ def cross_entropy(logits: Any, targets: Any, nll: Any, *, weights: Any = None, g
         gradient = (use(d_logits, "d_logits", ("f32",), True).flat("d_logits", source.size)
                     if d_logits is not None else None)
         check(lib.ft_cross_entropy(source.flat("logits"), use(targets, "targets", ("i32",)).flat("targets", rows), given,
-                                   rows, vocabulary, gradient_scale,
+                                   rows, vocabulary, real(gradient_scale, "gradient_scale"),
                                    use(nll, "nll", ("f32",), True).flat("nll", rows), gradient))
 
 
@@ -163,21 +165,23 @@ class _Arrays(ExitStack):
         native.struct_size = ctypes.sizeof(native)
         if not isinstance(weight, Nf4Weight):
             dense = self(weight, "weight", FLOATS)
+            if len(dense.shape) != 2:
+                raise ValueError(f"weight: want 2 axes, got {len(dense.shape)}")
             native.format = {"f32": _abi.FT_WEIGHT_F32, "bf16": _abi.FT_WEIGHT_BF16, "f16": _abi.FT_WEIGHT_F16}[dense.dtype]
             native.data = dense.flat("weight")
             native.out_features, native.in_features = dense.shape
             return native
-        count = weight.out_features * weight.in_features
-        blocks = _blocks(count, weight.block_size)
-        native.format, native.block_size = _abi.FT_WEIGHT_NF4, weight.block_size
-        native.out_features, native.in_features = weight.out_features, weight.in_features
+        fill(native, format=_abi.FT_WEIGHT_NF4, block_size=weight.block_size, out_features=weight.out_features,
+             in_features=weight.in_features)
+        count = native.out_features * native.in_features
+        blocks = _blocks(count, native.block_size)
         native.data = self(weight.codes, "weight.codes", ("u8",)).flat("weight.codes", (count + 1) // 2)
         nested = weight.nested_scales is not None
         native.absmax = self(weight.absmax, "weight.absmax", ("u8" if nested else "f32",)).flat("weight.absmax", blocks)
         if nested:
             native.nested_scales = self(weight.nested_scales, "weight.nested_scales", ("f32",)).flat(
                 "weight.nested_scales", _blocks(blocks, 256))
-            native.nested_offset = weight.nested_offset
+            fill(native, nested_offset=weight.nested_offset)
         return native
 
 
@@ -189,8 +193,8 @@ def _blocks(count: int, size: int) -> int:
 
 def _adamw_options(given: dict[str, float]) -> Any:
     options = defaults(_abi.ft_adamw_options)
-    for name, value in given.items():
+    for name in given:
         if name not in ("lr", "beta1", "beta2", "eps", "weight_decay"):
             raise TypeError(f"unknown option {name!r}; there are lr, beta1, beta2, eps, weight_decay")
-        setattr(options, name, value)
+    fill(options, **given)
     return ctypes.byref(options)

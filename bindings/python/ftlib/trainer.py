@@ -7,16 +7,15 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import Any, Optional, Union
 
 from . import _abi
-from ._library import Callback, Handle, check, defaults, lib, new, path_of, sized, strings
+from ._arguments import fill, instance, integers, listed, optional_instance, path_of, real, strings
+from ._library import Callback, Handle, check, defaults, lib, new, sized
 from .adapter import Adapter
 from .dataset import ORDERS, Dataset, number_of
 from .errors import Cancelled
-
-if TYPE_CHECKING:
-    from .model import Model
+from .model import Model
 
 OPTIMIZERS = {"adamw": _abi.FT_ADAMW, "adamw8bit": _abi.FT_ADAMW_8BIT}
 SCHEDULES = {"cosine": _abi.FT_SCHEDULE_COSINE, "linear": _abi.FT_SCHEDULE_LINEAR,
@@ -38,23 +37,27 @@ class LoraConfig:
 
     def _native(self) -> _abi.ft_lora_options:
         options = defaults(_abi.ft_lora_options)
-        options.r, options.lora_alpha, options.lora_dropout = self.r, self.lora_alpha, self.lora_dropout
-        options.use_rslora = int(self.use_rslora)
-        if isinstance(self.target_modules, str):
-            if self.target_modules != "all-linear":
-                options.target_regex = self.target_modules.encode()
-        else:
-            names = list(self.target_modules)
-            options.target_modules, options.target_module_count = strings(names), len(names)
+        fill(options, r=self.r, lora_alpha=self.lora_alpha, lora_dropout=self.lora_dropout, use_rslora=self.use_rslora)
+        self._set_targets(options)
         ranks, alphas = dict(self.rank_pattern), dict(self.alpha_pattern)
-        options.rank_pattern, options.rank_pattern_count = strings(list(ranks)), len(ranks)
-        options.alpha_pattern, options.alpha_pattern_count = strings(list(alphas)), len(alphas)
-        rank_values = (ctypes.c_int64 * len(ranks))(*ranks.values())
-        alpha_values = (ctypes.c_double * len(alphas))(*alphas.values())
+        options.rank_pattern, options.rank_pattern_count = strings(ranks, "a key of rank_pattern"), len(ranks)
+        options.alpha_pattern, options.alpha_pattern_count = strings(alphas, "a key of alpha_pattern"), len(alphas)
+        rank_values = integers(ranks.values(), "rank_pattern", ctypes.c_int64)
+        alpha_values = (ctypes.c_double * len(alphas))(*[real(value, "alpha_pattern") for value in alphas.values()])
         options.rank_pattern_r = ctypes.cast(rank_values, ctypes.c_void_p)
         options.alpha_pattern_alpha = ctypes.cast(alpha_values, ctypes.c_void_p)
         options._keep = (rank_values, alpha_values)
         return options
+
+    def _set_targets(self, options: _abi.ft_lora_options) -> None:
+        targets = self.target_modules
+        if not isinstance(targets, str):
+            targets = listed(targets, "target_modules")
+            options.target_modules, options.target_module_count = strings(targets, "target_modules[{}]"), len(targets)
+        elif targets != "all-linear":
+            fill(options, target_regex=targets)
+        if not targets:  # C would take it for all linears
+            raise ValueError('target_modules: want names, "all-linear" or a regular expression, got nothing')
 
 
 @dataclass
@@ -85,8 +88,8 @@ class TrainOptions:
     def _native(self) -> _abi.ft_train_options:
         options = defaults(_abi.ft_train_options)
         tables = {"order": ORDERS, "schedule": SCHEDULES, "optimizer": OPTIMIZERS, "on_nonfinite": ON_NONFINITE}
-        for name, value in asdict(self).items():
-            setattr(options, name, number_of(tables[name], value, name) if name in tables else value)
+        fill(options, **{name: number_of(tables[name], value, name) if name in tables else value
+                         for name, value in asdict(self).items()})
         return options
 
 
@@ -139,10 +142,12 @@ class Trainer(Handle):
                  lora: Optional[LoraConfig] = None, options: Optional[TrainOptions] = None,
                  init_adapter: Optional[Adapter] = None) -> None:
         """Takes all memory that the run needs. `valid`: held-out records that choose the best adapter."""
-        lora_native = lora._native() if lora is not None else None
-        native = (options or TrainOptions())._native()
-        native.init_adapter = init_adapter._owner.pointer if init_adapter is not None else None
-        super().__init__(new(lib.ft_trainer_create, model, train, valid,
+        lora_native = instance(lora, LoraConfig, "lora")._native() if lora is not None else None
+        native = instance(TrainOptions() if options is None else options, TrainOptions, "options")._native()
+        if init_adapter is not None:
+            native.init_adapter = instance(init_adapter, Adapter, "init_adapter")._owner.pointer
+        super().__init__(new(lib.ft_trainer_create, instance(model, Model, "model"), instance(train, Dataset, "train"),
+                             optional_instance(valid, Dataset, "valid"),
                              ctypes.byref(lora_native) if lora_native is not None else None, ctypes.byref(native)))
 
     def step(self) -> Progress:
@@ -157,7 +162,8 @@ class Trainer(Handle):
 
         save_to  a folder: on Ctrl-C, and where on_step ends the run, the state is saved there; resume() goes on from it
         bar      True: a tqdm bar; None: one where tqdm is installed and standard error is a terminal
-        Ctrl-C takes effect after the step in progress. What on_step raises is raised here. The GIL is free between steps.
+        Ctrl-C takes effect after the step in progress. What on_step raises is raised here. The GIL is free while a step
+        runs.
         """
         with _Bar(bar, self.progress) as show:
             def after(raw: Any, _user: Any) -> Any:
@@ -168,13 +174,19 @@ class Trainer(Handle):
             try:
                 with Callback(_abi.ft_progress_callback, after) as callback:
                     callback.check(lib.ft_trainer_run(self, callback.pointer, None))
-            except (Cancelled, KeyboardInterrupt):
+            except (Cancelled, KeyboardInterrupt) as ended:
+                if isinstance(ended, Cancelled) and ended is callback.raised:
+                    raise
                 if save_to is not None:
                     self.save(save_to)
         return self.progress
 
     def cancel(self) -> None:
-        """Ends the step or run in progress after its micro-batch; nothing of a step cut short is applied."""
+        """Ends the step or run in progress after its micro-batch; nothing of a step cut short is applied.
+
+        Where none is in progress it does nothing: who may want to end a run before it has begun asks a flag of his own
+        in on_step.
+        """
         check(lib.ft_trainer_cancel(self))
 
     @property
@@ -192,11 +204,11 @@ class Trainer(Handle):
 
     def save(self, folder: Any) -> None:
         """The whole state, as folder/step-N. A crash leaves the one before."""
-        check(lib.ft_trainer_save(self, path_of(folder)))
+        check(lib.ft_trainer_save(self, path_of(folder, "folder")))
 
     def resume(self, folder: Any) -> None:
         """Goes on from the newest valid state there, with the bits of a run that never stopped."""
-        check(lib.ft_trainer_resume(self, path_of(folder)))
+        check(lib.ft_trainer_resume(self, path_of(folder, "folder")))
 
     def adapter(self) -> Adapter:
         """A copy of the adapter as it is now; of a finished run with held-out records, the best one."""

@@ -2,6 +2,7 @@
 """The binding, with nothing but Python: installed, or found by PYTHONPATH and FTLIB_LIBRARY (the shared library).
 FTLIB_TINY, FTLIB_RECORDS, FTLIB_PROGRAM and FTLIB_WORK name the tiny model, records, the program and a folder for output."""
 import array
+import ast
 import ctypes
 import gc
 import math
@@ -15,26 +16,26 @@ import sys
 import threading
 import unittest
 import weakref
+from unittest import mock
 
 import ftlib
-from ftlib import _abi, errors, primitives
+from ftlib import _abi, _library, errors, primitives
+from tiny import HELLO, RECORDS, TINY, WORK, tiny_model, tiny_trainer
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent.parent
-TINY, RECORDS = os.environ["FTLIB_TINY"], os.environ["FTLIB_RECORDS"]
-WORK = pathlib.Path(os.environ["FTLIB_WORK"])
-HELLO = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]
 
 
-def tiny_model(**options):
-    return ftlib.Model.open(TINY, **({"compute": "f32"} | options))
-
-
-def tiny_trainer(steps=4, **options):
-    model = tiny_model()
-    data = ftlib.Dataset.open(model.tokenizer, RECORDS)
-    settings = ftlib.TrainOptions(**({"steps": steps, "batch_examples": 2, "lr": 0.01} | options))
-    return ftlib.Trainer(model, data, options=settings)
+def functions_of_c(tree):
+    """The names after `lib.`, those that a handle is freed with, and the _init of options that begin with defaults."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(ast.Name("lib" | "library"), name) if name.startswith("ft_"):
+                yield name
+            case ast.Assign([ast.Name("_free_name")], ast.Constant(name)):
+                yield name
+            case ast.Call(ast.Name("defaults"), [ast.Attribute(ast.Name("_abi"), options)]):
+                yield options + "_init"
 
 
 class Abi(unittest.TestCase):
@@ -57,6 +58,13 @@ class Abi(unittest.TestCase):
             self.assertEqual(getattr(_abi, name), int(value), name)
         for name, *_ in self.facts("function"):
             self.assertTrue(hasattr(ftlib._library.lib, name), name)
+
+    def test_the_package_calls_every_function(self):
+        called = set()
+        for source in pathlib.Path(ftlib.__file__).parent.glob("*.py"):
+            if source.name != "_abi.py":
+                called |= set(functions_of_c(ast.parse(source.read_text())))
+        self.assertEqual(called, {name for name, *_ in self.facts("function")})
 
     def test_every_status_has_an_exception(self):
         statuses = {name for _, name, _ in self.facts("enum") if name.startswith("FT_ERROR_")}
@@ -83,7 +91,7 @@ class Errors(unittest.TestCase):
                 pickle.dumps(thing)
         model.close()
         model.close()
-        with self.assertRaisesRegex(ValueError, "was it freed"):
+        with self.assertRaisesRegex(errors.InvalidArgument, "this Model is closed"):
             model.info
         with tiny_model() as again:
             self.assertEqual(again.info.vocab_size, 97)
@@ -106,6 +114,40 @@ class Errors(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(seen, [True] * 200)
+
+    def test_an_object_that_is_freed_before_the_check_leaves_the_error(self):
+        for path in ("/nowhere/first", "/nowhere/second"):
+            handle, model = ctypes.c_void_p(), tiny_model()
+            status = _library.lib.ft_tokenizer_open(path.encode(), None, ctypes.byref(handle))
+            del model
+            with self.assertRaisesRegex(FileNotFoundError, path):
+                _library.check(status)
+
+    def test_an_object_that_is_closed_meanwhile_lives_as_long_as_its_memory_is_read(self):
+        model, trainer = tiny_model(), tiny_trainer()
+        data = ftlib.Dataset.open(model.tokenizer, RECORDS)
+        for name, handle, read in (
+                ("ft_tokenizer_get_info", model.tokenizer, lambda tokenizer: tokenizer.info),
+                ("ft_model_get_info", tiny_model(), lambda other: other.info),
+                ("ft_batches_next", data.batches(), next),
+                ("ft_adapter_get_info", trainer.adapter(), lambda adapter: adapter.info),
+                ("ft_adapter_tensor", trainer.adapter(), lambda adapter: next(adapter.tensors())),
+                ("ft_evaluation_metric", model.evaluate(data, metrics=["exact"], max_tokens=1), lambda e: e.metrics),
+                ("ft_evaluation_example", model.evaluate(data), lambda evaluation: next(iter(evaluation)))):
+            with self.subTest(name), mock.patch.object(_library.lib, name, self.then_closed(name, handle)):
+                read(handle)
+
+    def then_closed(self, name, handle):
+        """The function of C, after which another thread closes the handle before its caller goes on."""
+        function, alive = getattr(_library.lib, name), weakref.ref(handle._owner)
+
+        def call(*arguments):
+            status = function(*arguments)
+            handle.close()
+            self.assertIsNotNone(alive(), name)
+            return status
+
+        return call
 
     def test_warnings_go_to_the_log(self):
         heard = []
@@ -216,6 +258,36 @@ class Data(unittest.TestCase):
         with self.assertRaises(errors.Mismatch):
             again.position = (3, 0, 1)
 
+    def test_threads_that_share_batches_wait_for_each_others_copies(self):
+        data = ftlib.Dataset.open(ftlib.Tokenizer.open(TINY), RECORDS)
+        options = {"batch_examples": 1, "order": "given"}
+        shared, theirs, real = data.batches(**options), [], _library.lib.ft_batches_next
+        other = threading.Thread(target=lambda: theirs.extend(shared))
+
+        def with_another_thread_behind_it(*arguments):
+            status = real(*arguments)
+            if not other.ident:
+                other.start()
+                other.join(0.2)  # with nobody to wait for it would have taken all the rest by then
+            return status
+
+        with mock.patch.object(_library.lib, "ft_batches_next", with_another_thread_behind_it):
+            ours = next(shared)
+            other.join()
+        self.assertEqual([batch.tokens.tolist() for batch in [ours, *theirs]],
+                         [batch.tokens.tolist() for batch in data.batches(**options)])
+
+    def test_closing_ends_an_iteration(self):
+        model, adapter = tiny_model(), tiny_trainer().adapter()
+        data = ftlib.Dataset.open(model.tokenizer, RECORDS)
+        evaluation, walk = model.evaluate(data), data.batches(batch_examples=1)
+        for handle, iterator in ((data, iter(data)), (evaluation, iter(evaluation)), (walk, iter(walk)),
+                                 (adapter, adapter.tensors())):
+            next(iterator)
+            handle.close()
+            with self.subTest(type(handle).__name__), self.assertRaises(errors.InvalidArgument):
+                next(iterator)
+
 
 class Models(unittest.TestCase):
     def test_info_and_formats(self):
@@ -292,8 +364,7 @@ class Training(unittest.TestCase):
 
     def test_ctrl_c_saves_and_returns(self):
         trainer, folder = tiny_trainer(1000000), WORK / "python-ctrl-c"
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        now = trainer.run(save_to=folder)
+        now = trainer.run(lambda _: os.kill(os.getpid(), signal.SIGINT), save_to=folder)
         self.assertFalse(now.finished)
         self.assertTrue(list(folder.glob("step-*")))
 
@@ -301,10 +372,74 @@ class Training(unittest.TestCase):
         with self.assertRaises(ZeroDivisionError):
             tiny_trainer(4).run(lambda now: 1 / 0)
 
+    def test_cancelled_is_raised_where_on_step_raised_it(self):
+        def nested(now):
+            raise errors.Cancelled("a call of its own")
+
+        with self.assertRaisesRegex(errors.Cancelled, "a call of its own"):
+            tiny_trainer(4).run(nested)
+
+    def test_ctrl_c_after_the_last_callback_comes_when_the_result_has_an_owner(self):
+        with self.assertRaises(KeyboardInterrupt):
+            with _library.Callback(_abi.ft_work_callback, None) as callback:
+                signal.raise_signal(signal.SIGINT)
+                callback.check(_abi.FT_OK)
+                owner = tiny_model()
+        self.assertEqual(owner.info.vocab_size, 97)
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+
+    def test_a_trainer_goes_at_once_where_on_step_knew_it(self):
+        trainer = tiny_trainer(1)
+        alive = weakref.ref(trainer)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        trainer.run(lambda now, known=trainer: known.progress)
+        del trainer
+        self.assertIsNone(alive())
+
+    def test_closing_from_on_step_ends_the_run(self):
+        trainer, seen = tiny_trainer(1000000), []
+
+        def close(now):
+            seen.append(now.step)
+            trainer.close()
+
+        with self.assertRaisesRegex(errors.InvalidArgument, "freed"):
+            trainer.run(close)
+        self.assertEqual(seen, [1])
+
     def test_another_thread_cancels_while_python_runs(self):
-        trainer = tiny_trainer(1000000)
-        threading.Timer(0.2, trainer.cancel).start()
-        self.assertGreater(trainer.run().step, 0)
+        trainer, began = tiny_trainer(1000000), threading.Event()
+        other = threading.Thread(target=lambda: began.wait() and trainer.cancel())
+        other.start()
+        self.assertGreater(trainer.run(lambda _: began.set()).step, 0)
+        other.join()
+
+    def test_another_thread_runs_during_a_call_that_calls_nothing_back(self):
+        model = tiny_model()
+        data = ftlib.Dataset.open(model.tokenizer)
+        for _ in range(2000):
+            data.append_tokens([1, 2] * 125, [1, 2] * 125)
+        trainer = ftlib.Trainer(model, data, options=ftlib.TrainOptions(steps=1, batch_examples=1, accumulate=2000))
+        begin, ended = threading.Lock(), threading.Event()
+        self.addCleanup(ended.set)
+        begin.acquire()
+
+        def cancel_once_begun():
+            with begin:
+                while not ended.is_set():  # the first may come before the step does
+                    trainer.cancel()
+
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(3600)  # a thread runs when another one gives up the GIL, and not because its time is up
+        other = threading.Thread(target=cancel_once_begun)
+        other.start()
+        begin.release()
+        with self.assertRaises(errors.Cancelled):  # with the GIL held the step would end before `other` runs
+            trainer.step()
+        ended.set()
+        other.join()
+        self.assertEqual(trainer.progress.step, 0)
 
     def test_held_out_records_choose_the_adapter(self):
         model = tiny_model()

@@ -38,7 +38,17 @@ pub struct Tensor<'a> {
     pub values: &'a [f32],
 }
 
-/// A LoRA adapter. Immutable.
+/// A LoRA adapter. Immutable. Its tensors are views that do not outlive it:
+///
+/// ```compile_fail,E0597
+/// fn names(trainer: &ftlib::Trainer) -> ftlib::Result<usize> {
+///     let tensors = {
+///         let adapter = trainer.adapter()?;
+///         adapter.tensors()?
+///     };
+///     Ok(tensors.len())
+/// }
+/// ```
 pub struct Adapter {
     pub(crate) handle: Handle<sys::ft_adapter>,
 }
@@ -92,13 +102,13 @@ impl Adapter {
 
     /// adapter_config.json and adapter_model.safetensors, as PEFT writes them.
     pub fn save_peft(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = path(folder.as_ref())?;
+        let folder = path("folder", folder)?;
         check(unsafe { sys::ft_adapter_save_peft(self.handle.raw, folder.as_ptr()) })
     }
 
     /// The file that llama.cpp reads.
     pub fn save_gguf(&self, file: impl AsRef<Path>) -> Result<()> {
-        let file = path(file.as_ref())?;
+        let file = path("file", file)?;
         check(unsafe { sys::ft_adapter_save_gguf(self.handle.raw, file.as_ptr()) })
     }
 }

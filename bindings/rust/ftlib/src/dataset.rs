@@ -81,6 +81,18 @@ pub struct Example {
 }
 
 /// Records as tokens.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/example.rs"));
+/// # fn main() -> ftlib::Result<()> {
+/// # files();
+/// let tokenizer = ftlib::Tokenizer::open("model.gguf", &Default::default())?;
+/// let data = ftlib::Dataset::open(&tokenizer, "train.jsonl", &Default::default())?;
+/// data.append_completion("Hi", "Hello!", &Default::default())?;
+/// println!("{} records", data.info()?.records);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Dataset {
     pub(crate) handle: Handle<sys::ft_dataset>,
 }
@@ -92,7 +104,7 @@ unsafe impl Sync for Dataset {}
 impl Dataset {
     /// A JSONL file of records.
     pub fn open(tokenizer: &Tokenizer, file: impl AsRef<Path>, options: &DatasetOptions) -> Result<Dataset> {
-        let file = path(file.as_ref())?;
+        let file = path("file", file)?;
         Dataset::create(tokenizer, file.as_ptr(), options)
     }
 
@@ -113,7 +125,8 @@ impl Dataset {
     }
 
     fn with_options(&self, options: &RecordOptions, append: impl FnOnce(&sys::ft_record_options) -> sys::ft_status) -> Result<()> {
-        let (id, group) = (optional_text(&options.id)?, optional_text(&options.group)?);
+        let id = optional_text("id", options.id.as_deref())?;
+        let group = optional_text("group", options.group.as_deref())?;
         let mut raw = defaults!(sys::ft_record_options, sys::ft_record_options_init);
         raw.id = pointer(&id);
         raw.group = pointer(&group);
@@ -132,7 +145,7 @@ impl Dataset {
 
     /// Appends a prompt and what should follow it.
     pub fn append_completion(&self, prompt: &str, completion: &str, options: &RecordOptions) -> Result<()> {
-        let (prompt, completion) = (text(prompt)?, text(completion)?);
+        let (prompt, completion) = (text("prompt", prompt)?, text("completion", completion)?);
         self.with_options(options, |raw| unsafe {
             sys::ft_dataset_append_completion(self.handle.raw, prompt.as_ptr(), completion.as_ptr(), raw)
         })
@@ -140,7 +153,7 @@ impl Dataset {
 
     /// Appends plain text, all of it trained.
     pub fn append_text(&self, content: &str, options: &RecordOptions) -> Result<()> {
-        let content = text(content)?;
+        let content = text("content", content)?;
         self.with_options(options, |raw| unsafe { sys::ft_dataset_append_text(self.handle.raw, content.as_ptr(), raw) })
     }
 
@@ -152,7 +165,7 @@ impl Dataset {
     /// Appends a record that the caller has tokenised, with Hugging Face's labels.
     pub fn append_tokens(&self, tokens: &[i32], labels: &[i32], options: &RecordOptions) -> Result<()> {
         if tokens.len() != labels.len() {
-            return Err(Error::invalid("tokens and labels differ in length"));
+            return Err(Error::invalid(format!("{} tokens, but {} labels", tokens.len(), labels.len())));
         }
         self.with_options(options, |raw| unsafe {
             sys::ft_dataset_append_tokens(self.handle.raw, tokens.as_ptr(), labels.as_ptr(), tokens.len(), raw)
@@ -262,7 +275,33 @@ pub struct Position {
     pub micro_step: i64,
 }
 
-/// A walk over a dataset's micro-batches. One call at a time.
+/// A walk over a dataset's micro-batches, for a training loop of your own. One call at a time.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/example.rs"));
+/// # fn main() -> ftlib::Result<()> {
+/// # files();
+/// let tokenizer = ftlib::Tokenizer::open("model.gguf", &Default::default())?;
+/// let data = ftlib::Dataset::open(&tokenizer, "train.jsonl", &Default::default())?;
+/// let mut batches = data.batches(&Default::default())?;
+/// while let Some(batch) = batches.next_batch()? {
+///     println!("{} tokens, {} of them targets", batch.tokens.len(), batch.supervised_tokens);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It may go to another thread, but two may not share it, and a batch ends with the next one:
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<ftlib::Batches>();
+/// ```
+/// ```compile_fail,E0499
+/// fn two<'a>(batches: &'a mut ftlib::Batches) -> ftlib::Result<[Option<ftlib::Batch<'a>>; 2]> {
+///     Ok([batches.next_batch()?, batches.next_batch()?])
+/// }
+/// ```
 pub struct Batches {
     handle: Handle<sys::ft_batches>,
     _not_sync: PhantomData<std::cell::Cell<()>>,

@@ -8,29 +8,37 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Status {
     /// Something was passed that cannot work.
-    InvalidArgument,
+    InvalidArgument = sys::FT_ERROR_INVALID_ARGUMENT as isize,
     /// Understood, but not offered by this library, build or processor.
-    Unsupported,
+    Unsupported = sys::FT_ERROR_UNSUPPORTED as isize,
     /// There is not enough memory.
-    OutOfMemory,
+    OutOfMemory = sys::FT_ERROR_OUT_OF_MEMORY as isize,
     /// A file's content is wrong; [`Error::reason`] says how.
-    InvalidFile,
+    InvalidFile = sys::FT_ERROR_INVALID_FILE as isize,
     /// The operating system refused.
-    Io,
+    Io = sys::FT_ERROR_IO as isize,
     /// There is no such file or thing.
-    NotFound,
+    NotFound = sys::FT_ERROR_NOT_FOUND as isize,
     /// Another call, thread or process holds it: wait and try again.
-    Busy,
+    Busy = sys::FT_ERROR_BUSY as isize,
     /// Two valid things do not belong together.
-    Mismatch,
+    Mismatch = sys::FT_ERROR_MISMATCH as isize,
     /// NaN or infinity where a number is needed.
-    NonFinite,
+    NonFinite = sys::FT_ERROR_NON_FINITE as isize,
     /// A callback or a [`crate::CancelToken`] asked for it.
-    Cancelled,
+    Cancelled = sys::FT_ERROR_CANCELLED as isize,
     /// A fault of the library: please report it.
-    Internal,
+    Internal = sys::FT_ERROR_INTERNAL as isize,
     /// A buffer of the caller's is too small.
-    BufferTooSmall,
+    BufferTooSmall = sys::FT_ERROR_BUFFER_TOO_SMALL as isize,
+}
+
+impl Status {
+    /// Its name in C: "FT_ERROR_BUSY".
+    pub fn name(self) -> &'static str {
+        // A constant of the library's, in ASCII.
+        unsafe { CStr::from_ptr(sys::ft_status_name(self as sys::ft_status)) }.to_str().unwrap_or("")
+    }
 }
 
 /// An error with the sentence for a person.
@@ -55,8 +63,13 @@ impl Error {
         self.reason
     }
 
-    pub(crate) fn invalid(message: &str) -> Error {
-        Error { status: Status::InvalidArgument, reason: "NONE", message: message.to_string() }
+    /// One of this crate's own.
+    pub(crate) fn new(status: Status, message: String) -> Error {
+        Error { status, reason: "NONE", message }
+    }
+
+    pub(crate) fn invalid(message: String) -> Error {
+        Error::new(Status::InvalidArgument, message)
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 use crate::error::{check, Result};
-use crate::handle::{borrowed, copied, sized, text, Handle};
+use crate::handle::{borrowed, copied, optional_text, pointer, sized, sized_text, Handle};
 use ftlib_sys as sys;
 
 /// What is evaluated besides the loss.
@@ -47,6 +47,18 @@ pub struct Interval {
 }
 
 /// What a model scored on records. Immutable.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/example.rs"));
+/// # fn main() -> ftlib::Result<()> {
+/// # files();
+/// let model = ftlib::Model::open("model.gguf", &Default::default())?;
+/// let data = ftlib::Dataset::open(&model.tokenizer()?, "train.jsonl", &Default::default())?;
+/// let scored = model.evaluate(None, &data, &Default::default(), |_done, _total| true)?;
+/// println!("loss {:.3}", scored.loss()?);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Evaluation {
     pub(crate) handle: Handle<sys::ft_evaluation>,
 }
@@ -100,7 +112,7 @@ impl Evaluation {
                         id: copied(raw.id),
                         nll: raw.nll,
                         supervised_tokens: raw.supervised_tokens,
-                        output: if raw.output.is_null() { None } else { Some(copied(raw.output)) },
+                        output: (!raw.output.is_null()).then(|| sized_text(raw.output, raw.output_bytes)),
                         scores: borrowed(raw.scores, info.metric_count as i64).to_vec(),
                     })
                 }
@@ -110,11 +122,9 @@ impl Evaluation {
 
     /// How much `after` differs from this one on the same records; `None`: in the loss.
     pub fn compare(&self, after: &Evaluation, metric: Option<&str>) -> Result<Interval> {
-        let metric = metric.map(text).transpose()?;
+        let metric = optional_text("metric", metric)?;
         let mut raw = sized!(sys::ft_interval);
-        check(unsafe {
-            sys::ft_evaluation_compare(self.handle.raw, after.handle.raw, crate::handle::pointer(&metric), &mut raw)
-        })?;
+        check(unsafe { sys::ft_evaluation_compare(self.handle.raw, after.handle.raw, pointer(&metric), &mut raw) })?;
         Ok(Interval { estimate: raw.estimate, low: raw.low, high: raw.high })
     }
 }

@@ -32,17 +32,17 @@ impl<T> Drop for Handle<T> {
     }
 }
 
-/// A text with a NUL at its end.
-pub(crate) fn text(from: &str) -> Result<CString> {
-    CString::new(from).map_err(|_| Error::invalid("a text holds a NUL"))
+/// A text with a NUL at its end; one that has a NUL inside is refused by name.
+pub(crate) fn text(name: &str, from: impl AsRef<[u8]>) -> Result<CString> {
+    CString::new(from.as_ref()).map_err(|_| Error::invalid(format!("{name} holds a NUL")))
 }
 
-pub(crate) fn path(from: &Path) -> Result<CString> {
-    CString::new(from.as_os_str().as_bytes()).map_err(|_| Error::invalid("a path holds a NUL"))
+pub(crate) fn path(name: &str, from: impl AsRef<Path>) -> Result<CString> {
+    text(name, from.as_ref().as_os_str().as_bytes())
 }
 
-pub(crate) fn optional_text(from: &Option<String>) -> Result<Option<CString>> {
-    from.as_deref().map(text).transpose()
+pub(crate) fn optional_text(name: &str, from: Option<&str>) -> Result<Option<CString>> {
+    from.map(|from| text(name, from)).transpose()
 }
 
 /// The pointer of a text that may be absent.
@@ -61,14 +61,22 @@ pub(crate) unsafe fn copied(from: *const c_char) -> String {
     CStr::from_ptr(from).to_string_lossy().into_owned()
 }
 
+/// The same for a text of so many bytes, which may hold NULs.
+///
+/// # Safety
+/// `from` is NULL or points to that many bytes.
+pub(crate) unsafe fn sized_text(from: *const c_char, bytes: usize) -> String {
+    String::from_utf8_lossy(borrowed(from as *const u8, bytes as i64)).into_owned()
+}
+
 /// Texts as the library takes them: pointers, and what they point to.
 pub(crate) struct Texts {
     _owned: Vec<CString>,
     pub(crate) pointers: Vec<*const c_char>,
 }
 
-pub(crate) fn texts<'a>(from: impl IntoIterator<Item = &'a str>) -> Result<Texts> {
-    let owned = from.into_iter().map(text).collect::<Result<Vec<_>>>()?;
+pub(crate) fn texts<'a>(name: impl Fn(usize) -> String, from: impl IntoIterator<Item = &'a str>) -> Result<Texts> {
+    let owned = from.into_iter().enumerate().map(|(i, from)| text(&name(i), from)).collect::<Result<Vec<_>>>()?;
     let pointers = owned.iter().map(|text| text.as_ptr()).collect();
     Ok(Texts { _owned: owned, pointers })
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Fine-tune language models inside your own program: LoRA and QLoRA on the CPU, on the very weights that you deploy.
 //!
-//! ```no_run
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/example.rs"));
 //! # fn main() -> ftlib::Result<()> {
+//! # files();
 //! let model = ftlib::Model::open("model.gguf", &Default::default())?;
 //! let data = ftlib::Dataset::open(&model.tokenizer()?, "train.jsonl", &Default::default())?;
 //! let mut trainer = ftlib::Trainer::new(&model, &data, None, &Default::default(), &Default::default())?;
@@ -26,7 +28,6 @@ mod error;
 mod evaluation;
 mod handle;
 mod model;
-/// The ops that training is made of, each on slices of the caller's.
 pub mod primitives;
 mod process;
 mod tokenizer;
@@ -37,6 +38,7 @@ pub use dataset::{Batch, BatchOptions, Batches, Dataset, DatasetInfo, DatasetOpt
 pub use error::{Error, Result, Status};
 pub use evaluation::{EvaluateOptions, Evaluation, ExampleResult, Interval};
 pub use model::{Answer, BaseFormat, Compute, GenerateOptions, Model, ModelInfo, ModelOptions};
-pub use process::{backend_used, backends, force_backend, set_log, set_threads, shutdown, threads, version, Backend};
+pub use process::{abi_version, version};
+pub use process::{backend_used, backends, force_backend, set_log, set_threads, shutdown, threads, Backend};
 pub use tokenizer::{Message, Tokenizer, TokenizerInfo, TokenizerOptions};
 pub use trainer::{CancelToken, LoraOptions, MemoryPlan, OnNonFinite, Optimizer, Progress, Schedule, Steps, TrainOptions, Trainer};

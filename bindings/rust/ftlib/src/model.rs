@@ -4,7 +4,7 @@ use crate::callback::{with_tokens, with_work};
 use crate::dataset::Dataset;
 use crate::error::{check, Result};
 use crate::evaluation::{EvaluateOptions, Evaluation};
-use crate::handle::{borrowed, copied, defaults, optional_text, path, pointer, sized, text, Handle};
+use crate::handle::{borrowed, copied, defaults, optional_text, path, pointer, sized, sized_text, text, Handle};
 use crate::tokenizer::Tokenizer;
 use ftlib_sys as sys;
 use std::path::Path;
@@ -55,7 +55,8 @@ pub struct ModelOptions {
 
 impl ModelOptions {
     fn with<T>(&self, open: impl FnOnce(&sys::ft_model_options) -> Result<T>) -> Result<T> {
-        let (template, date) = (optional_text(&self.chat_template)?, optional_text(&self.date)?);
+        let template = optional_text("chat_template", self.chat_template.as_deref())?;
+        let date = optional_text("date", self.date.as_deref())?;
         let mut raw = defaults!(sys::ft_model_options, sys::ft_model_options_init);
         raw.compute = self.compute as i32;
         raw.chat_template = pointer(&template);
@@ -130,6 +131,20 @@ pub struct Answer {
 }
 
 /// Frozen weights with their tokenizer. Immutable: any number of threads and trainers share it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/example.rs"));
+/// # fn main() -> ftlib::Result<()> {
+/// # files();
+/// use ftlib::{GenerateOptions, Message, Model};
+/// let model = Model::open("model.gguf", &Default::default())?;
+/// let prompt = model.tokenizer()?.encode_messages(&[Message::new("user", "Hi")], true)?;
+/// let options = GenerateOptions { max_tokens: 8, ..Default::default() };
+/// let answers = model.generate(None, &[&prompt], &options, |_prompt, _token, _text| true)?;
+/// println!("{}", answers[0].text);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Model {
     pub(crate) handle: Handle<sys::ft_model>,
 }
@@ -141,7 +156,7 @@ unsafe impl Sync for Model {}
 impl Model {
     /// A .gguf file or a Hugging Face folder.
     pub fn open(model: impl AsRef<Path>, options: &ModelOptions) -> Result<Model> {
-        let model = path(model.as_ref())?;
+        let model = path("model", model)?;
         options.with(|raw| {
             let handle = Handle::make(sys::ft_model_free, |out| unsafe { sys::ft_model_open(model.as_ptr(), raw, out) })?;
             Ok(Model { handle })
@@ -187,7 +202,7 @@ impl Model {
 
     /// Reads a PEFT folder or a GGUF adapter.
     pub fn adapter(&self, from: impl AsRef<Path>) -> Result<Adapter> {
-        let from = path(from.as_ref())?;
+        let from = path("from", from)?;
         let handle =
             Handle::make(sys::ft_adapter_free, |out| unsafe { sys::ft_adapter_open(self.handle.raw, from.as_ptr(), out) })?;
         Ok(Adapter { handle })
@@ -201,7 +216,7 @@ impl Model {
         options: &EvaluateOptions,
         mut progress: impl FnMut(i64, i64) -> bool,
     ) -> Result<Evaluation> {
-        let metrics = if options.metrics.is_empty() { None } else { Some(text(&options.metrics.join(","))?) };
+        let metrics = if options.metrics.is_empty() { None } else { Some(text("metrics", options.metrics.join(","))?) };
         let mut raw = defaults!(sys::ft_evaluate_options, sys::ft_evaluate_options_init);
         raw.metrics = pointer(&metrics);
         raw.max_tokens = options.max_tokens;
@@ -246,7 +261,7 @@ impl Model {
                 check(unsafe { sys::ft_generation_answer(generation.raw, index, &mut raw) })?;
                 unsafe {
                     Ok(Answer {
-                        text: String::from_utf8_lossy(borrowed(raw.text as *const u8, raw.text_bytes as i64)).into_owned(),
+                        text: sized_text(raw.text, raw.text_bytes),
                         tokens: borrowed(raw.tokens, raw.token_count as i64).to_vec(),
                         stopped: raw.stopped == 1,
                         prompt_tokens: raw.prompt_tokens,
@@ -265,7 +280,7 @@ impl Model {
         format: &str,
         mut progress: impl FnMut(i64, i64) -> bool,
     ) -> Result<()> {
-        let (out, format) = (path(out.as_ref())?, text(format)?);
+        let (out, format) = (path("out", out)?, text("format", format)?);
         with_work(&mut progress, |callback, user| unsafe {
             sys::ft_merge(self.handle.raw, adapter.handle.raw, out.as_ptr(), format.as_ptr(), callback, user)
         })

@@ -1,4 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+//! The ops that training is made of, each on slices of the caller's.
+//!
+//! ```
+//! # fn main() -> ftlib::Result<()> {
+//! use ftlib::primitives::{clip_grad_norm, AdamW};
+//! let (mut weight, mut gradient) = ([1.0, 2.0], [3.0, 4.0]);
+//! let (mut exp_avg, mut exp_avg_sq) = ([0.0; 2], [0.0; 2]);
+//! assert_eq!(clip_grad_norm(&mut [&mut gradient], 1.0)?, 5.0);
+//! AdamW::default().step(1, &mut weight, &gradient, 1.0, &mut exp_avg, &mut exp_avg_sq)?;
+//! assert!(weight[0] < 1.0);
+//! # Ok(())
+//! # }
+//! ```
 use crate::error::{check, Error, Result};
 use crate::handle::defaults;
 use ftlib_sys as sys;
@@ -40,12 +53,22 @@ fn same(have: usize, want: usize, name: &str) -> Result<()> {
     if have == want {
         return Ok(());
     }
-    Err(Error::invalid(&format!("{name}: want {want} elements, got {have}")))
+    Err(Error::invalid(format!("{name}: want {want} elements, got {have}")))
+}
+
+/// Elements of a matrix. What does not fit is no length of a slice either.
+fn elements(rows: usize, columns: usize) -> usize {
+    rows.saturating_mul(columns)
+}
+
+/// A size as C has it. What is too large must stay so.
+fn narrow(size: usize) -> i32 {
+    i32::try_from(size).unwrap_or(i32::MAX)
 }
 
 fn blocks(count: usize, size: usize) -> Result<usize> {
     if size == 0 {
-        return Err(Error::invalid("block_size must be a power of two from 32 to 4096"));
+        return Err(Error::invalid("block_size must be a power of two from 32 to 4096, got 0".to_string()));
     }
     Ok(count / size + usize::from(count % size != 0))
 }
@@ -69,7 +92,7 @@ pub struct MatrixMut<'a, T> {
 impl<'a, T: Element> Matrix<'a, T> {
     /// `data` has rows * columns elements.
     pub fn new(data: &'a [T], rows: usize, columns: usize) -> Result<Self> {
-        same(data.len(), rows * columns, "a matrix")?;
+        same(data.len(), elements(rows, columns), "a matrix")?;
         Ok(Matrix { data, rows, columns })
     }
 
@@ -81,7 +104,7 @@ impl<'a, T: Element> Matrix<'a, T> {
 impl<'a, T: Element> MatrixMut<'a, T> {
     /// `data` has rows * columns elements.
     pub fn new(data: &'a mut [T], rows: usize, columns: usize) -> Result<Self> {
-        same(data.len(), rows * columns, "a matrix")?;
+        same(data.len(), elements(rows, columns), "a matrix")?;
         Ok(MatrixMut { data, rows, columns })
     }
 
@@ -125,10 +148,14 @@ pub struct Weight<'a> {
     _of: std::marker::PhantomData<&'a [u8]>,
 }
 
+// Its pointers are slices that are only read.
+unsafe impl Send for Weight<'_> {}
+unsafe impl Sync for Weight<'_> {}
+
 impl<'a> Weight<'a> {
     /// Of plain numbers.
     pub fn dense<T: Element>(data: &'a [T], out_features: usize, in_features: usize) -> Result<Self> {
-        same(data.len(), out_features * in_features, "a weight")?;
+        same(data.len(), elements(out_features, in_features), "a weight")?;
         let mut raw = Self::empty(out_features, in_features);
         raw.format = match T::DTYPE {
             sys::FT_BF16 => sys::FT_WEIGHT_BF16,
@@ -141,12 +168,12 @@ impl<'a> Weight<'a> {
 
     /// Of NF4 codes.
     pub fn nf4(codes: &'a [u8], absmax: Absmax<'a>, block_size: usize, out_features: usize, in_features: usize) -> Result<Self> {
-        let count = out_features * in_features;
-        same(codes.len(), (count + 1) / 2, "codes")?;
+        let count = elements(out_features, in_features);
+        same(codes.len(), blocks(count, 2)?, "codes")?;
         let mut raw = Self::empty(out_features, in_features);
         raw.format = sys::FT_WEIGHT_NF4;
         raw.data = codes.as_ptr() as *const c_void;
-        raw.block_size = block_size as i32;
+        raw.block_size = narrow(block_size);
         match absmax {
             Absmax::Single(scales) => {
                 same(scales.len(), blocks(count, block_size)?, "absmax")?;
@@ -176,7 +203,7 @@ pub fn nf4_quantize<T: Element>(values: &[T], block_size: usize, codes: &mut [u8
     same(codes.len(), (values.len() + 1) / 2, "codes")?;
     same(absmax.len(), blocks(values.len(), block_size)?, "absmax")?;
     check(unsafe {
-        sys::ft_nf4_quantize(values.as_ptr() as *const c_void, T::DTYPE, values.len() as i64, block_size as i32,
+        sys::ft_nf4_quantize(values.as_ptr() as *const c_void, T::DTYPE, values.len() as i64, narrow(block_size),
                              codes.as_mut_ptr(), absmax.as_mut_ptr())
     })
 }
@@ -194,7 +221,7 @@ pub fn double_quantize(absmax: &[f32], codes: &mut [u8], nested_scales: &mut [f3
 
 /// What an NF4 weight stands for.
 pub fn nf4_dequantize<T: Element>(weight: &Weight<'_>, values: &mut [T]) -> Result<()> {
-    same(values.len(), (weight.raw.out_features * weight.raw.in_features) as usize, "values")?;
+    same(values.len(), elements(weight.raw.out_features as usize, weight.raw.in_features as usize), "values")?;
     check(unsafe { sys::ft_nf4_dequantize(&weight.raw, values.as_mut_ptr() as *mut c_void, T::DTYPE) })
 }
 
@@ -364,6 +391,7 @@ pub fn cross_entropy(
     let gradient = match d_logits {
         Some(d) => {
             same(d.data.len(), logits.data.len(), "d_logits")?;
+            same(d.columns, logits.columns, "a row of d_logits")?;
             d.data.as_mut_ptr()
         }
         None => std::ptr::null_mut(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 use crate::error::{check, Result};
-use crate::handle::{copied, text};
+use crate::handle::{copied, optional_text, pointer, text};
 use ftlib_sys as sys;
 use std::ffi::CStr;
 use std::os::raw::{c_char, c_void};
@@ -10,6 +10,11 @@ use std::sync::Mutex;
 /// The version of the library that runs.
 pub fn version() -> String {
     unsafe { copied(sys::ft_version()) }
+}
+
+/// The version of its C interface: the N of libftlib_c.so.N.
+pub fn abi_version() -> u32 {
+    unsafe { sys::ft_abi_version() }
 }
 
 /// A backend of this build.
@@ -36,14 +41,14 @@ pub fn backends() -> Result<Vec<Backend>> {
 
 /// Forces one backend for the whole process; `None`: the best for each op. Not while another thread computes.
 pub fn force_backend(name: Option<&str>) -> Result<()> {
-    let name = name.map(text).transpose()?;
-    check(unsafe { sys::ft_backend_force(crate::handle::pointer(&name)) })
+    let name = optional_text("name", name)?;
+    check(unsafe { sys::ft_backend_force(pointer(&name)) })
 }
 
 /// The backend of the last op of this name on this thread; "" before any.
 pub fn backend_used(op: &str) -> Result<String> {
-    let mut name = std::ptr::null();
-    check(unsafe { sys::ft_backend_used(text(op)?.as_ptr(), &mut name) })?;
+    let (op, mut name) = (text("op", op)?, std::ptr::null());
+    check(unsafe { sys::ft_backend_used(op.as_ptr(), &mut name) })?;
     Ok(unsafe { copied(name) })
 }
 
@@ -70,11 +75,13 @@ static LOG: Mutex<Option<Box<Log>>> = Mutex::new(None);
 
 unsafe extern "C" fn on_log(message: *const c_char, user: *mut c_void) {
     let log = &*(user as *const Log);
-    // A warning changes nothing, and neither does a panic over it.
-    let _ = catch_unwind(AssertUnwindSafe(|| log(&CStr::from_ptr(message).to_string_lossy())));
+    // A warning changes nothing, and neither does a panic over it. To drop what it threw could panic again.
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| log(&CStr::from_ptr(message).to_string_lossy()))) {
+        std::mem::forget(payload);
+    }
 }
 
-/// Where warnings of the library go; `None`, the default: nowhere. It must not call this function.
+/// Where warnings of the library go; `None`, the default: nowhere. What is told a warning must not call this.
 pub fn set_log(log: Option<Log>) -> Result<()> {
     let mut held = LOG.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let next = log.map(Box::new);
@@ -83,6 +90,8 @@ pub fn set_log(log: Option<Log>) -> Result<()> {
         None => (None, std::ptr::null_mut()),
     };
     check(unsafe { sys::ft_set_log(callback, user) })?;
-    *held = next; // the one before is not running any more
+    let before = std::mem::replace(&mut *held, next); // which is not running any more
+    drop(held); // first: what it owns may set a log when it goes
+    drop(before);
     Ok(())
 }

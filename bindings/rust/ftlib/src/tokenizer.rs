@@ -21,7 +21,9 @@ impl Message {
 }
 
 pub(crate) fn arrays(messages: &[Message]) -> Result<(Texts, Texts)> {
-    Ok((texts(messages.iter().map(|m| m.role.as_str()))?, texts(messages.iter().map(|m| m.content.as_str()))?))
+    let roles = texts(|i| format!("messages[{i}].role"), messages.iter().map(|m| m.role.as_str()))?;
+    let contents = texts(|i| format!("messages[{i}].content"), messages.iter().map(|m| m.content.as_str()))?;
+    Ok((roles, contents))
 }
 
 /// How a tokenizer is opened.
@@ -53,6 +55,17 @@ pub struct TokenizerInfo {
 }
 
 /// A vocabulary with its chat template. Immutable.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/example.rs"));
+/// # fn main() -> ftlib::Result<()> {
+/// # files();
+/// let tokenizer = ftlib::Tokenizer::open("model.gguf", &Default::default())?;
+/// let ids = tokenizer.encode("Hello!")?;
+/// assert_eq!(tokenizer.decode(&ids, false)?, b"Hello!");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Tokenizer {
     pub(crate) handle: Handle<sys::ft_tokenizer>,
 }
@@ -64,7 +77,9 @@ unsafe impl Sync for Tokenizer {}
 impl Tokenizer {
     /// Of a .gguf file or a Hugging Face folder, without its weights.
     pub fn open(model: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Tokenizer> {
-        let (model, template, date) = (path(model.as_ref())?, optional_text(&options.chat_template)?, optional_text(&options.date)?);
+        let model = path("model", model)?;
+        let template = optional_text("chat_template", options.chat_template.as_deref())?;
+        let date = optional_text("date", options.date.as_deref())?;
         let mut raw = defaults!(sys::ft_tokenizer_options, sys::ft_tokenizer_options_init);
         raw.chat_template = pointer(&template);
         raw.date = pointer(&date);

@@ -2,15 +2,17 @@
 use crate::adapter::{raw_or_null, Adapter};
 use crate::callback::with_steps;
 use crate::dataset::{Dataset, Order};
-use crate::error::{check, Result, Status};
-use crate::handle::{defaults, optional_text, path, pointer, sized, texts, Handle};
+use crate::error::{check, Error, Result, Status};
+use crate::handle::{defaults, optional_text, path, pointer, sized, texts, Handle, Texts};
 use crate::model::Model;
 use ftlib_sys as sys;
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 /// PEFT's LoraConfig, the fields that are supported.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LoraOptions {
     /// The rank; 16.
     pub r: i64,
@@ -255,18 +257,46 @@ pub struct MemoryPlan {
 }
 
 /// One training run. One call at a time; a [`CancelToken`] works from any thread.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/example.rs"));
+/// # fn main() -> ftlib::Result<()> {
+/// # files();
+/// use ftlib::{Dataset, Model, TrainOptions, Trainer};
+/// let model = Model::open("model.gguf", &Default::default())?;
+/// let data = Dataset::open(&model.tokenizer()?, "train.jsonl", &Default::default())?;
+/// let options = TrainOptions { steps: 4, ..Default::default() };
+/// let mut trainer = Trainer::new(&model, &data, None, &Default::default(), &options)?;
+/// let finished = trainer.run(|now| {
+///     println!("step {} of {}: loss {:.3}", now.step, now.total_steps, now.loss);
+///     now.step < 2
+/// })?;
+/// assert!(!finished);
+/// trainer.save("state")?; // resume() goes on from there
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It may go to another thread, but two may not share it:
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<ftlib::Trainer>();
+/// ```
 pub struct Trainer {
     handle: Handle<sys::ft_trainer>,
+    asked: Arc<AtomicBool>, // to end the steps that are in progress
     _not_sync: PhantomData<std::cell::Cell<()>>,
 }
 
 // ft_trainer: one call at a time, from any thread.
 unsafe impl Send for Trainer {}
 
-/// Ends a trainer's step or run from anywhere; of use as long as the trainer lives, and harmless afterwards.
-#[derive(Clone, Copy)]
+/// Ends what a trainer is doing from anywhere; of use as long as the trainer lives, and harmless afterwards.
+#[derive(Clone)]
 pub struct CancelToken {
     raw: *mut sys::ft_trainer,
+    asked: Arc<AtomicBool>,
 }
 
 // ft_trainer_cancel and ft_trainer_progress: any thread, and a handle that is freed is refused.
@@ -274,8 +304,10 @@ unsafe impl Send for CancelToken {}
 unsafe impl Sync for CancelToken {}
 
 impl CancelToken {
-    /// The step or run in progress, or the next one, ends with [`Status::Cancelled`] after its micro-batch.
+    /// The step, the run or the [`Steps`] in progress end with [`Status::Cancelled`], a step after its micro-batch.
+    /// Where there are none it does nothing.
     pub fn cancel(&self) -> Result<()> {
+        self.asked.store(true, Ordering::Relaxed); // between two of the steps the library has nothing to end
         check(unsafe { sys::ft_trainer_cancel(self.raw) })
     }
 
@@ -300,10 +332,10 @@ impl Trainer {
         lora: &LoraOptions,
         options: &TrainOptions<'_>,
     ) -> Result<Trainer> {
-        let targets = texts(lora.target_modules.iter().map(String::as_str))?;
-        let regex = optional_text(&lora.target_regex)?;
-        let (rank_keys, ranks) = (texts(lora.rank_pattern.iter().map(|(key, _)| key.as_str()))?, values(&lora.rank_pattern));
-        let (alpha_keys, alphas) = (texts(lora.alpha_pattern.iter().map(|(key, _)| key.as_str()))?, values(&lora.alpha_pattern));
+        let targets = texts(|i| format!("target_modules[{i}]"), lora.target_modules.iter().map(String::as_str))?;
+        let regex = optional_text("target_regex", lora.target_regex.as_deref())?;
+        let (rank_keys, ranks) = (keys("rank_pattern", &lora.rank_pattern)?, values(&lora.rank_pattern));
+        let (alpha_keys, alphas) = (keys("alpha_pattern", &lora.alpha_pattern)?, values(&lora.alpha_pattern));
         let mut raw = defaults!(sys::ft_lora_options, sys::ft_lora_options_init);
         raw.r = lora.r;
         raw.lora_alpha = lora.lora_alpha;
@@ -318,13 +350,15 @@ impl Trainer {
         raw.alpha_pattern = alpha_keys.pointers.as_ptr();
         raw.alpha_pattern_alpha = alphas.as_ptr();
         raw.alpha_pattern_count = alphas.len();
-        let lora_pointer = if options.init_adapter.is_some() { std::ptr::null() } else { &raw as *const _ };
+        // Other options than the defaults reach the library, which refuses them beside an adapter.
+        let none = options.init_adapter.is_some() && *lora == LoraOptions::default();
+        let lora_pointer = if none { std::ptr::null() } else { &raw as *const _ };
         let native = options.native()?;
         let valid = valid.map_or(std::ptr::null(), |valid| valid.handle.raw as *const _);
         let handle = Handle::make(sys::ft_trainer_free, |out| unsafe {
             sys::ft_trainer_create(model.handle.raw, train.handle.raw, valid, lora_pointer, &native, out)
         })?;
-        Ok(Trainer { handle, _not_sync: PhantomData })
+        Ok(Trainer { handle, asked: Arc::default(), _not_sync: PhantomData })
     }
 
     /// One optimiser step, and the validation that is due after it.
@@ -336,6 +370,7 @@ impl Trainer {
 
     /// The steps that are left, one a time; ends when the run is finished, or after an error.
     pub fn steps(&mut self) -> Steps<'_> {
+        self.asked.store(false, Ordering::Relaxed);
         Steps { trainer: self, ended: false }
     }
 
@@ -357,7 +392,7 @@ impl Trainer {
 
     /// What ends this run from anywhere.
     pub fn cancel_token(&self) -> CancelToken {
-        CancelToken { raw: self.handle.raw }
+        CancelToken { raw: self.handle.raw, asked: self.asked.clone() }
     }
 
     /// Where the run is.
@@ -381,13 +416,13 @@ impl Trainer {
 
     /// The whole state, as folder/step-N. A crash leaves the one before.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = path(folder.as_ref())?;
+        let folder = path("folder", folder)?;
         check(unsafe { sys::ft_trainer_save(self.handle.raw, folder.as_ptr()) })
     }
 
     /// Goes on from the newest valid state there, with the bits of a run that never stopped.
     pub fn resume(&mut self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = path(folder.as_ref())?;
+        let folder = path("folder", folder)?;
         check(unsafe { sys::ft_trainer_resume(self.handle.raw, folder.as_ptr()) })
     }
 
@@ -398,11 +433,20 @@ impl Trainer {
     }
 }
 
+fn keys<T>(name: &str, pattern: &[(String, T)]) -> Result<Texts> {
+    texts(|i| format!("{name}[{i}]"), pattern.iter().map(|(key, _)| key.as_str()))
+}
+
 fn values<T: Copy>(pattern: &[(String, T)]) -> Vec<T> {
     pattern.iter().map(|(_, value)| *value).collect()
 }
 
-/// The steps of a run that are left.
+/// The steps of a run that are left. Like the trainer, two threads may not share them:
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<ftlib::Steps<'static>>();
+/// ```
 pub struct Steps<'a> {
     trainer: &'a mut Trainer,
     ended: bool,
@@ -417,6 +461,9 @@ impl Iterator for Steps<'_> {
         }
         let now = match self.trainer.progress() {
             Ok(progress) if progress.finished => return None,
+            Ok(progress) if self.trainer.asked.load(Ordering::Relaxed) => {
+                Err(Error::new(Status::Cancelled, format!("the trainer was cancelled after step {}", progress.step)))
+            }
             Ok(_) => self.trainer.step(),
             Err(error) => Err(error),
         };
