@@ -101,6 +101,7 @@ ft_status ft_adapter_tensor(const ft_adapter* adapter, size_t index, const char*
 ft_status ft_merge(const ft_model* model, const ft_adapter* adapter, const char* out, const char* format,
                    ft_work_callback callback, void* user) {
   return guard([&] {
+    check_process();
     const auto m = get(model);
     const auto a = get(adapter);
     FT_CHECK(m->files != nullptr, unsupported, "ft_merge: the model was opened from memory; open it from its path");

@@ -84,6 +84,7 @@ ft_status ft_record_options_init(ft_record_options* options, size_t struct_size)
 ft_status ft_dataset_open(const ft_tokenizer* tokenizer, const char* path, const ft_dataset_options* options,
                           ft_dataset** out) {
   return create(out, [&] {
+    check_process();
     const auto text = get(tokenizer);
     const DatasetOptions o = dataset_options(read_options(options, dataset_defaults()), *text);
     Dataset dataset;

@@ -110,6 +110,7 @@ ft_status ft_evaluate_options_init(ft_evaluate_options* options, size_t struct_s
 ft_status ft_evaluate(const ft_model* model, const ft_adapter* adapter, const ft_dataset* dataset,
                       const ft_evaluate_options* options, ft_work_callback callback, void* user, ft_evaluation** out) {
   return create(out, [&] {
+    check_process();
     const auto m = get(model);
     const auto records = get(dataset);
     return evaluate_call({m, get_or_null(adapter), records, records->snapshot(),
@@ -160,6 +161,7 @@ ft_status ft_evaluation_example(const ft_evaluation* evaluation, size_t index, f
 ft_status ft_evaluation_compare(const ft_evaluation* before, const ft_evaluation* after, const char* metric,
                                 ft_interval* interval) {
   return guard([&] {
+    check_process();
     const auto a = get(before), b = get(after);
     Interval difference;
     if (metric == nullptr) {

@@ -7,7 +7,10 @@
  *     handle that is NULL, freed, of another type or made up is refused with FT_ERROR_INVALID_ARGUMENT, not followed.
  *  2. Every function returns ft_status, but for the few that give a constant or the last error's text and cannot fail.
  *     A result comes by a pointer, always last. On an error a handle's pointer is set to NULL, a count to 0; other
- *     results are left alone. A function that fails has changed nothing, unless it says so.
+ *     results are left alone. A function that fails has changed nothing, unless it says so. Neither a pointer nor what
+ *     an array of pointers holds may be NULL (FT_ERROR_INVALID_ARGUMENT), unless its description says what NULL means.
+ *     Any function may return FT_ERROR_OUT_OF_MEMORY, and FT_ERROR_INTERNAL where this library is at fault; the other
+ *     errors stand with each.
  *  3. ft_last_error() is the sentence for the person, with the next step where there is one; ft_last_error_reason()
  *     what is wrong with a file. Both belong to the calling thread and to its latest call: fetch them on the same
  *     thread before the next call (a Go program locks the goroutine to its thread around both).
@@ -25,10 +28,16 @@
  *  7. Work happens in the call and on the caller's thread, with help of a pool that never calls back. A callback runs
  *     on the thread that made the call, before it returns. Return 0 from it to go on; anything else ends the call with
  *     FT_ERROR_CANCELLED. A C++ exception that leaves a callback ends the call in the same way.
- *  8. Nothing throws, prints, exits, aborts, opens a socket, installs a handler, changes the locale, the working
- *     folder, the signal mask or the floating-point mode of the host. What the host has set of them changes no result.
- *  9. After fork() the child may read what is in memory, but every function that computes returns FT_ERROR_UNSUPPORTED
- *     there, since the pool's threads stayed behind: start a new process (Python: the "spawn" method).
+ *  8. Nothing throws, prints, exits, aborts, opens a socket, installs a signal handler, changes the locale, the working
+ *     folder, the signal mask or the floating-point environment of the host. What the host has set of them changes no
+ *     result. Rounding, flushing of subnormals, traps and exception flags are after a call, and in its callbacks, what
+ *     the host made them: a call raises no flag and no trap, and what a callback sets stays set.
+ *  9. fork() leaves the pool's threads behind. In a child that was forked while there were any, every function that
+ *     computes returns FT_ERROR_UNSUPPORTED, however little there is to do: those that open models and datasets;
+ *     ft_trainer_create, _step, _run and _resume; ft_merge, ft_evaluate, ft_evaluation_compare, ft_generate; the
+ *     primitives; and ft_shutdown. What the caller's thread does alone works: reading what is in memory, tokenising,
+ *     appending, saving. Start a new process (Python: the "spawn" method), or call ft_shutdown before the fork: the
+ *     child may then do everything.
  * 10. Numbers of enums never change, retired ones stay as comments, and only ft_*@@FTLIB_0 is exported. A change that
  *     breaks this gets a new SONAME: libftlib_c.so.N, with N = FT_ABI_VERSION.
  *
@@ -114,14 +123,15 @@ typedef enum ft_reason {
 /* "0.1.0", the version of the library that runs. Never NULL, never freed. Any thread. Since 0.1. */
 FT_API const char* ft_version(void);
 
-/* FT_ABI_VERSION of the library that runs; compare it with the header's where a library is loaded by hand. Since 0.1.
- * */
+/* FT_ABI_VERSION of the library that runs; compare it with the header's where a library is loaded by hand. Any thread.
+ * Since 0.1. */
 FT_API uint32_t ft_abi_version(void);
 
 /* "FT_ERROR_BUSY"; "unknown status" for a number that is none. Never NULL, never freed. Any thread. Since 0.1. */
 FT_API const char* ft_status_name(ft_status status);
 
-/* "TRUNC", the word that the documentation lists; "unknown reason" for a number that is none. Any thread. Since 0.1. */
+/* "TRUNC", the word that the documentation lists; "unknown reason" for a number that is none. Never NULL, never freed.
+ * Any thread. Since 0.1. */
 FT_API const char* ft_reason_name(ft_reason reason);
 
 /* The sentence of the latest call on this thread, UTF-8, at most 1,023 bytes; "" after a call that returned FT_OK.
@@ -141,7 +151,8 @@ FT_API ft_reason ft_last_error_reason(void);
 typedef void (*ft_log_callback)(const char* message, void* user);
 
 /* Where warnings go, for the whole process; NULL, which is the default: nowhere. `user` is handed back and may be NULL.
- * When it returns, the callback before is not running and will not run again. Any thread. Since 0.1. */
+ * It waits for the callback before where that is running in another thread: once it returns, that one will not run
+ * again. FT_ERROR_BUSY from within a log callback. Any thread. Since 0.1. */
 FT_API ft_status ft_set_log(ft_log_callback callback, void* user);
 
 /* How many backends this build has, best first, whether this processor can run them or not.
@@ -152,7 +163,7 @@ FT_API ft_status ft_backend_count(size_t* count);
 /* One backend: "onednn", "avx512bf16", "avx2", "portable" or "ref".
  *
  * index      from 0 to ft_backend_count - 1, else FT_ERROR_INVALID_ARGUMENT
- * name       receives a constant that is never freed
+ * name       receives a constant that is never freed; not NULL
  * available  receives 1 where this processor can run it, else 0; may be NULL
  * Any thread. Since 0.1. */
 FT_API ft_status ft_backend_name(size_t index, const char** name, int32_t* available);
@@ -161,25 +172,26 @@ FT_API ft_status ft_backend_name(size_t index, const char** name, int32_t* avail
  * FTLIB_FORCE_BACKEND does the same. Different backends differ in the last bits of results.
  *
  * name  of an available one; NULL or "": choose for each op again
- * FT_ERROR_UNSUPPORTED with the names that there are. Not while another thread computes. Since 0.1. */
+ * FT_ERROR_UNSUPPORTED with the names that there are. Any thread, but not while another one computes. Since 0.1. */
 FT_API ft_status ft_backend_force(const char* name);
 
 /* Which backend ran the last op of this name on this thread: ft_backend_used("linear", &name).
  *
  * op    "linear", "matmul", "attention", "nf4_quantize", ...; not NULL
- * name  receives a constant; "" where no such op ran here yet
- * Since 0.1. */
+ * name  receives a constant; "" where no such op ran here yet; not NULL
+ * FT_ERROR_INVALID_ARGUMENT for NULL. Any thread, each asks for its own. Since 0.1. */
 FT_API ft_status ft_backend_used(const char* op, const char** name);
 
 /* How many threads a call may use, the caller's among them. By default as many as the process may use CPUs: affinity
- * and cgroup quota count. Not NULL. Any thread. Since 0.1. */
+ * and cgroup quota count. FT_ERROR_INVALID_ARGUMENT for NULL. Any thread. Since 0.1. */
 FT_API ft_status ft_get_threads(int32_t* count);
 
 /* Sets it, 1 to 1024 (else FT_ERROR_INVALID_ARGUMENT); holds for work that begins afterwards. Any thread. Since 0.1. */
 FT_API ft_status ft_set_threads(int32_t count);
 
 /* Joins the pool's threads; the next call that needs them starts them again. For hosts that unload the library or look
- * for leaks at their end. Only while no other call computes. Since 0.1. */
+ * for leaks at their end, or are about to fork(). FT_ERROR_UNSUPPORTED in a forked child, where there is nothing to
+ * join. Any thread, but only while no other call computes. Since 0.1. */
 FT_API ft_status ft_shutdown(void);
 
 /* --- Tokenizer and chat template --- */
@@ -202,8 +214,8 @@ FT_API ft_status ft_tokenizer_options_init(ft_tokenizer_options* options, size_t
  *
  * model  a .gguf file, or a Hugging Face folder with tokenizer.json; not NULL
  * out    receives a handle that ft_tokenizer_free frees
- * FT_ERROR_NOT_FOUND, FT_ERROR_INVALID_FILE with path and field, FT_ERROR_UNSUPPORTED naming what is not offered.
- * Any thread. Since 0.1. */
+ * FT_ERROR_NOT_FOUND, FT_ERROR_IO, FT_ERROR_INVALID_FILE with path and field, or the line of a template that is none;
+ * FT_ERROR_UNSUPPORTED naming what is not offered. Any thread. Since 0.1. */
 FT_API ft_status ft_tokenizer_open(const char* model, const ft_tokenizer_options* options, ft_tokenizer** out);
 
 /* Frees the handle; NULL does nothing. FT_ERROR_INVALID_ARGUMENT for a handle that is none any more: a second free is
@@ -221,7 +233,7 @@ typedef struct ft_tokenizer_info {
   const char* digest;        /* SHA-256 of all that decides ids, 64 hex digits */
 } ft_tokenizer_info;
 
-/* Facts of a tokenizer. info: not NULL, struct_size set. Any thread. Since 0.1. */
+/* Facts of a tokenizer. info: not NULL, struct_size set (FT_ERROR_INVALID_ARGUMENT). Any thread. Since 0.1. */
 FT_API ft_status ft_tokenizer_get_info(const ft_tokenizer* tokenizer, ft_tokenizer_info* info);
 
 /* For ft_tokenizer_encode: control tokens such as <|im_end|> in the text become themselves. Without it they stay text,
@@ -234,7 +246,8 @@ FT_API ft_status ft_tokenizer_get_info(const ft_tokenizer* tokenizer, ft_tokeniz
  * flags        0 or FT_ENCODE_SPECIAL
  * tokens       [capacity], receives the ids; NULL with capacity 0 asks for the count only
  * token_count  receives how many there are; not NULL
- * FT_ERROR_BUFFER_TOO_SMALL. Any thread. Since 0.1. */
+ * FT_ERROR_BUFFER_TOO_SMALL, FT_ERROR_UNSUPPORTED for other flags, FT_ERROR_INVALID_ARGUMENT for 2 GiB and more.
+ * Any thread. Since 0.1. */
 FT_API ft_status ft_tokenizer_encode(const ft_tokenizer* tokenizer, const char* text, size_t text_bytes, uint32_t flags,
                                      int32_t* tokens, size_t capacity, size_t* token_count);
 
@@ -247,7 +260,7 @@ FT_API ft_status ft_tokenizer_encode(const ft_tokenizer* tokenizer, const char* 
  * flags       0 or FT_DECODE_SKIP_SPECIAL
  * text        [capacity], receives the bytes, without a NUL; NULL with capacity 0 asks for their number only
  * text_bytes  receives how many there are; not NULL
- * FT_ERROR_BUFFER_TOO_SMALL. Any thread. Since 0.1. */
+ * FT_ERROR_BUFFER_TOO_SMALL, FT_ERROR_UNSUPPORTED for other flags. Any thread. Since 0.1. */
 FT_API ft_status ft_tokenizer_decode(const ft_tokenizer* tokenizer, const int32_t* tokens, size_t token_count,
                                      uint32_t flags, char* text, size_t capacity, size_t* text_bytes);
 
@@ -257,12 +270,14 @@ FT_API ft_status ft_tokenizer_decode(const ft_tokenizer* tokenizer, const int32_
 
 /* A conversation as the text that the model was trained to read: transformers' apply_chat_template, in a sandbox.
  *
- * roles, contents  [message_count] "system", "user", "assistant" or what else the template knows, and what they say
+ * roles, contents  [message_count] "system", "user", "assistant" or what else the template knows, and what they say;
+ *                  at least one message
  * flags            0 or FT_CHAT_GENERATION_PROMPT
  * text             [capacity], receives the bytes, without a NUL; NULL with capacity 0 asks for their number only
  * text_bytes       receives how many there are; not NULL
- * FT_ERROR_UNSUPPORTED where the model has no template, FT_ERROR_INVALID_ARGUMENT with the template's line where it
- * raises, FT_ERROR_INVALID_FILE (LIMIT) where it runs too long, FT_ERROR_BUFFER_TOO_SMALL. Any thread. Since 0.1. */
+ * FT_ERROR_UNSUPPORTED where the model has no template and for other flags, FT_ERROR_INVALID_ARGUMENT with the
+ * template's line where it raises, FT_ERROR_INVALID_FILE (LIMIT) where it runs too long, FT_ERROR_BUFFER_TOO_SMALL.
+ * Any thread. Since 0.1. */
 FT_API ft_status ft_tokenizer_render(const ft_tokenizer* tokenizer, const char* const* roles,
                                      const char* const* contents, size_t message_count, uint32_t flags, char* text,
                                      size_t capacity, size_t* text_bytes);
@@ -271,7 +286,7 @@ FT_API ft_status ft_tokenizer_render(const ft_tokenizer* tokenizer, const char* 
  * printed it, and the end-of-turn token after it. Text of messages never becomes a control token.
  *
  * flags       0, FT_CHAT_GENERATION_PROMPT (nothing is supervised then), FT_CHAT_SUPERVISE_LAST
- * tokens      [capacity]
+ * tokens      [capacity], receives the ids; NULL with capacity 0 asks for the count only
  * supervised  [capacity], receives 1 where the token is a target, else 0; may be NULL
  * token_count receives how many there are; not NULL
  * Errors as ft_tokenizer_render; FT_ERROR_INVALID_FILE (SCHEMA) where a turn's content is not found in the rendering.
@@ -320,14 +335,16 @@ FT_API ft_status ft_model_options_init(ft_model_options* options, size_t struct_
  *
  * path  a .gguf file, or a Hugging Face folder (config.json, *.safetensors, tokenizer.json); not NULL
  * out   receives a handle that ft_model_free frees
- * FT_ERROR_NOT_FOUND, FT_ERROR_INVALID_FILE with path and field or tensor, FT_ERROR_UNSUPPORTED naming what is not
- * offered, FT_ERROR_NON_FINITE naming the tensor, FT_ERROR_OUT_OF_MEMORY. Any thread. Since 0.1. */
+ * FT_ERROR_NOT_FOUND, FT_ERROR_IO, FT_ERROR_INVALID_FILE with path and field or tensor, FT_ERROR_UNSUPPORTED naming
+ * what is not offered, FT_ERROR_NON_FINITE naming the tensor, FT_ERROR_INVALID_ARGUMENT for options out of range,
+ * FT_ERROR_OUT_OF_MEMORY. Any thread. Since 0.1. */
 FT_API ft_status ft_model_open(const char* path, const ft_model_options* options, ft_model** out);
 
 /* The same for a GGUF file that is in memory, for programs that keep their model in a resource or decrypt it.
  *
- * data  [data_bytes], the file; read during the call only, may be freed after it
- * Errors name the file "memory". Any thread. Since 0.1. */
+ * data  [data_bytes], the file; read during the call only, may be freed after it; may be NULL where data_bytes is 0
+ * out   receives a handle that ft_model_free frees
+ * Errors as ft_model_open, which name the file "memory". Any thread. Since 0.1. */
 FT_API ft_status ft_model_open_memory(const void* data, size_t data_bytes, const ft_model_options* options,
                                       ft_model** out);
 
@@ -353,10 +370,14 @@ typedef struct ft_model_info {
 } ft_model_info;
 
 /* Facts of a model, with the names of Hugging Face's config.json. The first call may read the model's files once more
- * for the digest. info: not NULL, struct_size set. Any thread. Since 0.1. */
+ * for the digest. info: not NULL, struct_size set (FT_ERROR_INVALID_ARGUMENT). FT_ERROR_IO, FT_ERROR_NOT_FOUND and
+ * FT_ERROR_INVALID_FILE where these files are not what they were. Any thread. Since 0.1. */
 FT_API ft_status ft_model_get_info(const ft_model* model, ft_model_info* info);
 
-/* The model's tokenizer as a handle of its own, which ft_tokenizer_free frees. Any thread. Since 0.1. */
+/* The model's tokenizer as a handle of its own.
+ *
+ * out  receives a handle that ft_tokenizer_free frees; not NULL (FT_ERROR_INVALID_ARGUMENT)
+ * Any thread. Since 0.1. */
 FT_API ft_status ft_model_tokenizer(const ft_model* model, ft_tokenizer** out);
 
 /* --- Records --- */
@@ -380,7 +401,8 @@ FT_API ft_status ft_dataset_options_init(ft_dataset_options* options, size_t str
  *
  * path  a JSONL file; NULL: begin without records, to be appended
  * out   receives a handle that ft_dataset_free frees
- * FT_ERROR_INVALID_FILE with path, line and column; FT_ERROR_NOT_FOUND. Any thread. Since 0.1. */
+ * FT_ERROR_INVALID_FILE with path, line and column, FT_ERROR_NOT_FOUND, FT_ERROR_IO, FT_ERROR_INVALID_ARGUMENT for
+ * options out of range, and of each record the errors of ft_dataset_append_messages. Any thread. Since 0.1. */
 FT_API ft_status ft_dataset_open(const ft_tokenizer* tokenizer, const char* path, const ft_dataset_options* options,
                                  ft_dataset** out);
 
@@ -403,7 +425,8 @@ FT_API ft_status ft_record_options_init(ft_record_options* options, size_t struc
  *
  * roles, contents  [message_count], not NULL
  * FT_ERROR_INVALID_FILE (SCHEMA) where nothing of it is supervised or a turn is not found in the template's rendering;
- * FT_ERROR_UNSUPPORTED where there is no template. The dataset is then as before. Any thread. Since 0.1. */
+ * FT_ERROR_UNSUPPORTED where there is no template; FT_ERROR_INVALID_ARGUMENT for options out of range, and where the
+ * template raises. The dataset is then as before. Any thread. Since 0.1. */
 FT_API ft_status ft_dataset_append_messages(ft_dataset* dataset, const char* const* roles, const char* const* contents,
                                             size_t message_count, const ft_record_options* options);
 
@@ -415,8 +438,8 @@ FT_API ft_status ft_dataset_append_completion(ft_dataset* dataset, const char* p
 /* Appends plain text, all of it trained. Not NULL. As ft_dataset_append_messages. Since 0.1. */
 FT_API ft_status ft_dataset_append_text(ft_dataset* dataset, const char* text, const ft_record_options* options);
 
-/* Appends a record as a line of a JSONL file has it. json: [json_bytes]. As ft_dataset_append_messages, and the errors
- * of ft_dataset_open. Since 0.1. */
+/* Appends a record as a line of a JSONL file has it. json: [json_bytes], not NULL. As ft_dataset_append_messages;
+ * FT_ERROR_INVALID_FILE with the column. Since 0.1. */
 FT_API ft_status ft_dataset_append_json(ft_dataset* dataset, const char* json, size_t json_bytes);
 
 /* Appends a record that the caller has tokenised.
@@ -439,13 +462,13 @@ typedef struct ft_dataset_info {
   int64_t supervised_tokens;
 } ft_dataset_info;
 
-/* Counts of a dataset. info: not NULL, struct_size set. Any thread. Since 0.1. */
+/* Counts of a dataset. info: not NULL, struct_size set (FT_ERROR_INVALID_ARGUMENT). Any thread. Since 0.1. */
 FT_API ft_status ft_dataset_get_info(const ft_dataset* dataset, ft_dataset_info* info);
 
 /* One example as it will be trained.
  *
  * index       from 0 to examples - 1, else FT_ERROR_INVALID_ARGUMENT
- * tokens      [capacity]; NULL with capacity 0 asks for the count only
+ * tokens      [capacity], receives the ids; NULL with capacity 0 asks for the count only
  * labels      [capacity], as in ft_dataset_append_tokens; may be NULL
  * token_count receives how many there are; not NULL
  * FT_ERROR_BUFFER_TOO_SMALL. Any thread. Since 0.1. */
@@ -497,15 +520,16 @@ typedef struct ft_batch {
 
 /* Begins to walk. The dataset may be appended to or freed afterwards; this walk does not see it.
  *
- * out  receives a handle that ft_batches_free frees
- * FT_ERROR_INVALID_ARGUMENT for an empty dataset, options out of range or an example longer than batch_tokens.
- * Any thread. Since 0.1. */
+ * out  receives a handle that ft_batches_free frees; not NULL
+ * FT_ERROR_INVALID_ARGUMENT for an empty dataset, options out of range or an example longer than batch_tokens;
+ * FT_ERROR_UNSUPPORTED for an order that is none. Any thread. Since 0.1. */
 FT_API ft_status ft_batches_create(const ft_dataset* dataset, const ft_batch_options* options, ft_batches** out);
 
 /* Frees the handle, and with it the memory of its last batch. As ft_tokenizer_free. Since 0.1. */
 FT_API ft_status ft_batches_free(ft_batches* batches);
 
-/* The next micro-batch. batch: not NULL, struct_size set; token_count 0 at the end. One call at a time. Since 0.1. */
+/* The next micro-batch. batch: not NULL, struct_size set (FT_ERROR_INVALID_ARGUMENT); token_count 0 at the end. One
+ * call at a time, else FT_ERROR_BUSY. Since 0.1. */
 FT_API ft_status ft_batches_next(ft_batches* batches, ft_batch* batch);
 
 /* Where a walk is: what the next call of ft_batches_next gives. Three numbers to keep beside your own checkpoint. */
@@ -517,11 +541,13 @@ typedef struct ft_batch_position {
   int64_t micro_step;
 } ft_batch_position;
 
-/* Saves the position. position: not NULL, struct_size set. One call at a time. Since 0.1. */
+/* Saves the position. position: not NULL, struct_size set (FT_ERROR_INVALID_ARGUMENT). One call at a time, else
+ * FT_ERROR_BUSY. Since 0.1. */
 FT_API ft_status ft_batches_get_position(const ft_batches* batches, ft_batch_position* position);
 
 /* Goes on from a position, of this walk or of another one over the same records with the same options; nothing is
- * replayed. FT_ERROR_MISMATCH for a position outside this walk. One call at a time. Since 0.1. */
+ * replayed. position: not NULL, struct_size set. FT_ERROR_MISMATCH for one outside this walk. One call at a time, else
+ * FT_ERROR_BUSY. Since 0.1. */
 FT_API ft_status ft_batches_set_position(ft_batches* batches, const ft_batch_position* position);
 
 /* --- Adapters --- */
@@ -552,17 +578,19 @@ typedef struct ft_tensor {
  *
  * path  not NULL
  * out   receives a handle that ft_adapter_free frees
- * FT_ERROR_INVALID_FILE naming field or tensor, FT_ERROR_NOT_FOUND, FT_ERROR_NON_FINITE. Any thread. Since 0.1. */
+ * FT_ERROR_INVALID_FILE naming field or tensor, FT_ERROR_NOT_FOUND, FT_ERROR_IO, FT_ERROR_NON_FINITE, and where it has
+ * to be compared with the model's files the errors of ft_model_get_info. Any thread. Since 0.1. */
 FT_API ft_status ft_adapter_open(const ft_model* model, const char* path, ft_adapter** out);
 
 /* Frees the handle; borrowed tensors end with it. As ft_tokenizer_free. Since 0.1. */
 FT_API ft_status ft_adapter_free(ft_adapter* adapter);
 
-/* Writes adapter_config.json and adapter_model.safetensors as PEFT does, creating `folder`; each file atomically.
- * FT_ERROR_IO. Any thread. Since 0.1. */
+/* Writes adapter_config.json and adapter_model.safetensors as PEFT does, creating `folder`, which is not NULL; each
+ * file atomically. FT_ERROR_IO, FT_ERROR_NOT_FOUND where no folder can be. Any thread. Since 0.1. */
 FT_API ft_status ft_adapter_save_peft(const ft_adapter* adapter, const char* folder);
 
-/* Writes the file that llama.cpp reads, atomically. FT_ERROR_IO. Any thread. Since 0.1. */
+/* Writes the file that llama.cpp reads, atomically. path: not NULL. Errors as ft_adapter_save_peft. Any thread.
+ * Since 0.1. */
 FT_API ft_status ft_adapter_save_gguf(const ft_adapter* adapter, const char* path);
 
 typedef struct ft_adapter_info {
@@ -577,7 +605,8 @@ typedef struct ft_adapter_info {
   const char* base_digest; /* of the base it was trained on; "": it does not say */
 } ft_adapter_info;
 
-/* Facts of an adapter, with the names of PEFT's LoraConfig. info: not NULL, struct_size set. Any thread. Since 0.1. */
+/* Facts of an adapter, with the names of PEFT's LoraConfig. info: not NULL, struct_size set
+ * (FT_ERROR_INVALID_ARGUMENT). Any thread. Since 0.1. */
 FT_API ft_status ft_adapter_get_info(const ft_adapter* adapter, ft_adapter_info* info);
 
 /* One of its tensors, in the order of the computation: A [R, K], then B [N, R] of the first adapted module, and so on.
@@ -598,11 +627,13 @@ typedef int32_t (*ft_work_callback)(int64_t done, int64_t total, void* user);
  * Merges into the codes that the adapter was trained on; needs memory for about the largest tensor.
  *
  * model     opened from a path (FT_ERROR_UNSUPPORTED otherwise): its files are read again
- * out       must not exist, or be an empty folder
- * format    "f32", "bf16", "f16" or, for GGUF, "q8_0"
+ * out       not NULL; a GGUF file that is there is replaced, if it is not the base; a folder must not be there, or be
+ *           empty (FT_ERROR_INVALID_ARGUMENT otherwise)
+ * format    "f32", "bf16", "f16" or, for GGUF, "q8_0"; not NULL. FT_ERROR_INVALID_ARGUMENT for another format,
+ *           FT_ERROR_UNSUPPORTED for none that this library knows
  * callback  may be NULL; told of bytes
- * FT_ERROR_MISMATCH where the adapter is of another base, FT_ERROR_NON_FINITE, FT_ERROR_IO. On an error nothing is left
- * at `out`. Any thread. Since 0.1. */
+ * FT_ERROR_MISMATCH where the adapter is of another base, FT_ERROR_NON_FINITE, FT_ERROR_IO, FT_ERROR_CANCELLED, and
+ * those of ft_model_open. On an error `out` is as before. Any thread. Since 0.1. */
 FT_API ft_status ft_merge(const ft_model* model, const ft_adapter* adapter, const char* out, const char* format,
                           ft_work_callback callback, void* user);
 
@@ -714,8 +745,9 @@ typedef int32_t (*ft_progress_callback)(const ft_progress* progress, void* user)
  * lora     NULL: the defaults, and must be NULL with init_adapter
  * options  NULL: the defaults
  * out      receives a handle that ft_trainer_free frees
- * FT_ERROR_INVALID_ARGUMENT naming the option, or the least memory and what to lower; FT_ERROR_OUT_OF_MEMORY.
- * Any thread. Since 0.1. */
+ * FT_ERROR_INVALID_ARGUMENT naming the option, or the least memory and what to lower; FT_ERROR_UNSUPPORTED for a value
+ * of an enum that is none; FT_ERROR_MISMATCH where init_adapter is of another base; FT_ERROR_OUT_OF_MEMORY; and those
+ * of ft_model_get_info, whose digest a run keeps. Any thread. Since 0.1. */
 FT_API ft_status ft_trainer_create(const ft_model* model, const ft_dataset* train, const ft_dataset* valid,
                                    const ft_lora_options* lora, const ft_train_options* options, ft_trainer** out);
 
@@ -726,24 +758,29 @@ FT_API ft_status ft_trainer_free(ft_trainer* trainer);
 /* One optimiser step, and the validation that is due after it.
  *
  * progress  may be NULL; else struct_size set
- * FT_ERROR_CANCELLED after ft_trainer_cancel, FT_ERROR_INVALID_ARGUMENT where the run is finished, FT_ERROR_NON_FINITE,
- * FT_ERROR_OUT_OF_MEMORY. The trainer can be saved and stepped again after each of them. Since 0.1. */
+ * FT_ERROR_CANCELLED by ft_trainer_cancel, FT_ERROR_INVALID_ARGUMENT where the run is finished, FT_ERROR_NON_FINITE,
+ * FT_ERROR_OUT_OF_MEMORY. The trainer can be saved and stepped again after each of them. One call at a time, else
+ * FT_ERROR_BUSY. Since 0.1. */
 FT_API ft_status ft_trainer_step(ft_trainer* trainer, ft_progress* progress);
 
 /* Steps until the run is finished.
  *
  * callback  after each step; may be NULL. A callback that returns non-zero, or lets a C++ exception out, cancels
  * FT_OK when the run is finished (at once where it was before), FT_ERROR_CANCELLED with everything kept: call again to
- * go on. Errors as ft_trainer_step. Since 0.1. */
+ * go on. Errors as ft_trainer_step. One call at a time. Since 0.1. */
 FT_API ft_status ft_trainer_run(ft_trainer* trainer, ft_progress_callback callback, void* user);
 
-/* Ends the step or run that is in progress, or the next one that begins: the call returns FT_ERROR_CANCELLED after the
- * micro-batch that it is at (a step that was cut short changes nothing), or the batch of a validation. Returns at once;
- * does not wait. Calling it twice is calling it once. Any thread, any callback; not a signal handler. Since 0.1. */
+/* Ends the step or run that is in progress: that call returns FT_ERROR_CANCELLED after the micro-batch that it is at (a
+ * step that was cut short changes nothing), or the batch of a validation; past its last one it ends as it would have.
+ * Where no step or run is in progress it does nothing: a cancel that comes too late for one run does not end the next.
+ * A host that may want to cancel before its call has begun, or between two steps, keeps a flag of its own and asks it
+ * before each step and in the callback of ft_trainer_run. Returns at once; does not wait. Calling it twice is calling
+ * it once. FT_ERROR_INVALID_ARGUMENT for NULL and what else is no trainer. Any thread, any callback; not a signal
+ * handler. Since 0.1. */
 FT_API ft_status ft_trainer_cancel(ft_trainer* trainer);
 
-/* Where the run is, without waiting for the step in progress. progress: not NULL, struct_size set. Any thread, any
- * callback. Since 0.1. */
+/* Where the run is, without waiting for the step in progress. progress: not NULL, struct_size set
+ * (FT_ERROR_INVALID_ARGUMENT). Any thread, any callback. Since 0.1. */
 FT_API ft_status ft_trainer_progress(const ft_trainer* trainer, ft_progress* progress);
 
 /* What the run takes, as planned before its first step. */
@@ -758,28 +795,32 @@ typedef struct ft_memory_plan {
   int64_t layers_input_only;  /* plan C: the whole layer is computed again */
 } ft_memory_plan;
 
-/* The memory plan. plan: not NULL, struct_size set. Any thread. Since 0.1. */
+/* The memory plan. plan: not NULL, struct_size set (FT_ERROR_INVALID_ARGUMENT). Any thread. Since 0.1. */
 FT_API ft_status ft_trainer_get_plan(const ft_trainer* trainer, ft_memory_plan* plan);
 
 /* Saves the whole state as folder/step-N: parts with digests, brought to the disk, renamed into place. Two are kept. A
  * crash or a full disk leaves the one before.
  *
- * folder  created; not NULL
- * FT_ERROR_IO with the bytes needed and free, FT_ERROR_BUSY while another process saves there. Since 0.1. */
+ * folder  created; not NULL (FT_ERROR_NOT_FOUND where no folder can be)
+ * FT_ERROR_IO with the bytes needed and free, FT_ERROR_BUSY while another process saves there, or another call of this
+ * trainer is in progress. One call at a time, the callback of ft_trainer_run may. Since 0.1. */
 FT_API ft_status ft_trainer_save(ft_trainer* trainer, const char* folder);
 
 /* Goes on from the newest valid state in a folder, with the bits of a run that never stopped. Damaged ones are told to
  * the log and passed over.
  *
+ * folder  of ft_trainer_save; not NULL
  * FT_ERROR_NOT_FOUND where there is none, FT_ERROR_MISMATCH where it belongs to other options, records or weights, with
- * the difference. The trainer is then as before. Since 0.1. */
+ * the difference; FT_ERROR_INVALID_FILE, FT_ERROR_IO. The trainer is then as before. One call at a time, else
+ * FT_ERROR_BUSY. Since 0.1. */
 FT_API ft_status ft_trainer_resume(ft_trainer* trainer, const char* folder);
 
 /* The adapter as it is now; of a run with held-out records that is finished, the best one. A copy, which later steps do
  * not change.
  *
- * out  receives a handle that ft_adapter_free frees
- * Since 0.1. */
+ * out  receives a handle that ft_adapter_free frees; not NULL
+ * FT_ERROR_BUSY while another call of this trainer is in progress, but the callback of ft_trainer_run may. One call at
+ * a time. Since 0.1. */
 FT_API ft_status ft_trainer_adapter(const ft_trainer* trainer, ft_adapter** out);
 
 /* --- Evaluation --- */
@@ -803,7 +844,8 @@ FT_API ft_status ft_evaluate_options_init(ft_evaluate_options* options, size_t s
  * adapter   NULL: the base by itself
  * callback  may be NULL; told of tokens of the loss, or of answers begun
  * out       receives a handle that ft_evaluation_free frees
- * FT_ERROR_INVALID_ARGUMENT for a metric that is none, or metrics over records without prompt; FT_ERROR_NON_FINITE.
+ * FT_ERROR_INVALID_ARGUMENT for a metric that is none, metrics over records without prompt, an empty dataset;
+ * FT_ERROR_MISMATCH where the adapter is of another model; FT_ERROR_NON_FINITE; FT_ERROR_CANCELLED.
  * Any thread. Since 0.1. */
 FT_API ft_status ft_evaluate(const ft_model* model, const ft_adapter* adapter, const ft_dataset* dataset,
                              const ft_evaluate_options* options, ft_work_callback callback, void* user,
@@ -824,7 +866,7 @@ typedef struct ft_evaluation_info {
   size_t metric_count;
 } ft_evaluation_info;
 
-/* The whole in numbers. info: not NULL, struct_size set. Any thread. Since 0.1. */
+/* The whole in numbers. info: not NULL, struct_size set (FT_ERROR_INVALID_ARGUMENT). Any thread. Since 0.1. */
 FT_API ft_status ft_evaluation_get_info(const ft_evaluation* evaluation, ft_evaluation_info* info);
 
 /* One metric over all answers.
@@ -863,7 +905,8 @@ typedef struct ft_interval {
  *
  * metric    a name of ft_evaluation_metric; NULL: the loss
  * interval  not NULL, struct_size set
- * FT_ERROR_MISMATCH where the two are not of the same records. Any thread. Since 0.1. */
+ * FT_ERROR_MISMATCH where the two are not of the same records; FT_ERROR_NOT_FOUND for a metric that one of them has
+ * not. Any thread. Since 0.1. */
 FT_API ft_status ft_evaluation_compare(const ft_evaluation* before, const ft_evaluation* after, const char* metric,
                                        ft_interval* interval);
 
@@ -898,8 +941,9 @@ typedef int32_t (*ft_token_callback)(size_t prompt, int32_t token, const char* t
  *                FT_CHAT_GENERATION_PROMPT gives them
  * callback       may be NULL
  * out            receives a handle that ft_generation_free frees
- * FT_ERROR_INVALID_ARGUMENT for an empty prompt, one that is too long for the model, options out of range;
- * FT_ERROR_NON_FINITE. Any thread. Since 0.1. */
+ * FT_ERROR_INVALID_ARGUMENT for no prompt or an empty one, one that is too long for the model, options out of range;
+ * FT_ERROR_MISMATCH where the adapter is of another model; FT_ERROR_NON_FINITE; FT_ERROR_CANCELLED. Any thread.
+ * Since 0.1. */
 FT_API ft_status ft_generate(const ft_model* model, const ft_adapter* adapter, const int32_t* const* prompts,
                              const size_t* prompt_lengths, size_t prompt_count, const ft_generate_options* options,
                              ft_token_callback callback, void* user, ft_generation** out);
@@ -929,18 +973,19 @@ FT_API ft_status ft_generation_answer(const ft_generation* generation, size_t pr
  * block_size  32, 64, ..., 4096; the last block may be partial
  * codes       [(count + 1) / 2], receives two codes a byte, the even element in the high half
  * absmax      [ceil(count / block_size)], receives the scale of each block
- * FT_ERROR_INVALID_ARGUMENT, FT_ERROR_NON_FINITE (buffers are then undefined). Any thread. Since 0.1. */
+ * FT_ERROR_INVALID_ARGUMENT, FT_ERROR_UNSUPPORTED for a dtype that is none, FT_ERROR_NON_FINITE (buffers are then
+ * undefined). Any thread, on buffers of its own. Since 0.1. */
 FT_API ft_status ft_nf4_quantize(const void* values, ft_dtype dtype, int64_t count, int32_t block_size, uint8_t* codes,
                                  float* absmax);
 
 /* Quantises the scales of NF4 again: the offset is their mean, what is left goes to 8 bits in blocks of 256 (QLoRA,
  * section 3).
  *
- * absmax         [count]
- * codes          [count], receives
+ * absmax         [count], finite
+ * codes          [count], receives; like the other arrays not NULL where count > 0
  * nested_scales  [ceil(count / 256)], receives
  * offset         receives; not NULL
- * Any thread. Since 0.1. */
+ * FT_ERROR_INVALID_ARGUMENT, FT_ERROR_NON_FINITE. Any thread, on buffers of its own. Since 0.1. */
 FT_API ft_status ft_nf4_double_quantize(const float* absmax, int64_t count, uint8_t* codes, float* nested_scales,
                                         float* offset);
 
@@ -968,8 +1013,9 @@ typedef struct ft_weight {
 /* What an NF4 weight stands for.
  *
  * weight  FT_WEIGHT_NF4, single or double quantised; not NULL, struct_size set
- * values  [N * K] of dtype, receives; must not overlap the weight
- * Any thread. Since 0.1. */
+ * values  [N * K] of dtype, receives; must not overlap the weight; not NULL where it has elements
+ * FT_ERROR_INVALID_ARGUMENT for another format, block size or shape; FT_ERROR_UNSUPPORTED for a dtype or a format that
+ * is none. Any thread, on buffers of its own. Since 0.1. */
 FT_API ft_status ft_nf4_dequantize(const ft_weight* weight, void* values, ft_dtype dtype);
 
 /* A frozen linear with its low-rank update (Hu et al., "LoRA", 2021, equation 3): y = x W^T + bias + scale (x A^T) B^T.
@@ -986,8 +1032,9 @@ typedef struct ft_lora_linear_args {
   const ft_tensor* y;      /* [T, N]  f32, or bf16 where x is; receives; must not overlap x */
 } ft_lora_linear_args;
 
-/* The forward pass: f32 accumulation, one rounding. Every struct has its struct_size set.
- * FT_ERROR_INVALID_ARGUMENT naming the shapes. Any thread, on buffers of its own. Since 0.1. */
+/* The forward pass: f32 accumulation, one rounding. Every struct has its struct_size set, and none is NULL but the
+ * bias. FT_ERROR_INVALID_ARGUMENT naming the shapes, FT_ERROR_UNSUPPORTED for a dtype or a format that is none. Any
+ * thread, on buffers of its own. Since 0.1. */
 FT_API ft_status ft_lora_linear(const ft_lora_linear_args* args);
 
 typedef struct ft_lora_linear_backward_args {
@@ -1005,7 +1052,7 @@ typedef struct ft_lora_linear_backward_args {
   const ft_tensor* dx;     /* [T, K]  dtype of dy; receives dy W + du A; NULL: not wanted */
 } ft_lora_linear_backward_args;
 
-/* The backward pass; the frozen weight gets no gradient. As ft_lora_linear. Since 0.1. */
+/* The backward pass; the frozen weight gets no gradient. NULL only for dx. As ft_lora_linear. Since 0.1. */
 FT_API ft_status ft_lora_linear_backward(const ft_lora_linear_backward_args* args);
 
 typedef struct ft_adamw_options {
@@ -1029,7 +1076,8 @@ FT_API ft_status ft_adamw_options_init(ft_adamw_options* options, size_t struct_
  * exp_avg_sq      [count], second moment, changed; begins as zeros
  * step            from 1
  * gradient_scale  of the clip, or 1
- * FT_ERROR_INVALID_ARGUMENT. Any thread, on buffers of its own. Since 0.1. */
+ * FT_ERROR_INVALID_ARGUMENT for numbers out of range, and for NULL where count > 0. Any thread, on buffers of its own.
+ * Since 0.1. */
 FT_API ft_status ft_adamw_step(float* parameter, const float* gradient, float* exp_avg, float* exp_avg_sq,
                                int64_t count, const ft_adamw_options* options, int64_t step, float gradient_scale);
 
@@ -1042,12 +1090,13 @@ FT_API ft_status ft_adamw_8bit_step(float* parameter, const float* gradient, uin
                                     float* exp_avg_absmax, float* exp_avg_sq_absmax, int64_t count,
                                     const ft_adamw_options* options, int64_t step, float gradient_scale);
 
-/* torch.nn.utils.clip_grad_norm_: multiplies all gradients by min(1, max_norm / (norm + 1e-6)).
+/* Clips as torch.nn.utils.clip_grad_norm_ does: multiplies all gradients by min(1, max_norm / (norm + 1e-6)).
  *
- * gradients  [tensor_count] of [counts[i]] each, changed
+ * gradients  [tensor_count] of [counts[i]] each, changed; not NULL where there are any, nor counts
  * max_norm   0: only measure
  * norm       receives the global norm before; NaN or infinity where a gradient has one, and nothing is changed then
- * Any thread, on buffers of its own. Since 0.1. */
+ * FT_ERROR_INVALID_ARGUMENT for a max_norm that is negative or not finite. Any thread, on buffers of its own.
+ * Since 0.1. */
 FT_API ft_status ft_clip_grad_norm(float* const* gradients, const int64_t* counts, size_t tensor_count, double max_norm,
                                    double* norm);
 
@@ -1056,9 +1105,10 @@ FT_API ft_status ft_clip_grad_norm(float* const* gradients, const int64_t* count
  * logits    [S, V] f32, contiguous
  * targets   [S], each 0 to V - 1 (else FT_ERROR_INVALID_ARGUMENT)
  * weights   [S]; NULL: 1 each
- * nll       [S], receives the unweighted loss of each row
+ * nll       [S], receives the unweighted loss of each row; like logits and targets not NULL where there are rows
  * d_logits  [S, V], receives weights * gradient_scale * (softmax - onehot); may be `logits` itself; NULL: not wanted
- * Any thread, on buffers of its own. Since 0.1. */
+ * FT_ERROR_INVALID_ARGUMENT for such a target, or sizes that cannot be. Any thread, on buffers of its own.
+ * Since 0.1. */
 FT_API ft_status ft_cross_entropy(const float* logits, const int32_t* targets, const float* weights, int64_t rows,
                                   int64_t vocabulary, float gradient_scale, float* nll, float* d_logits);
 

@@ -54,6 +54,7 @@ ft_status ft_generate(const ft_model* model, const ft_adapter* adapter, const in
                       const size_t* prompt_lengths, size_t prompt_count, const ft_generate_options* options,
                       ft_token_callback callback, void* user, ft_generation** out) {
   return create(out, [&] {
+    check_process();
     const auto m = get(model);
     const auto a = get_or_null(adapter);
     const Tokenizer& tokenizer = m->text->tokenizer;

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "ftlib/core/error.h"
+#include "ftlib/core/parallel.h"
 #include "ftlib_c.h"
 
 namespace ftlib::capi {
@@ -113,6 +114,10 @@ bool wants_to_go_on(Callback callback, Arguments... arguments) {
   }
 }
 
+/// First of all in every function that computes, however little: throws in a child that was forked while the pool had
+/// threads. What a child may do then depends on the function alone.
+inline void check_process() { detail::check_process(); }
+
 [[noreturn]] inline void cancelled(std::string_view what) {
   throw Error(Status::cancelled, concat(what, ": cancelled by the callback"));
 }
@@ -208,12 +213,12 @@ void fill_struct(T* to, const T& value, std::string_view name) {
               std::min(size, sizeof value) - kAfterSize);
 }
 
-/// Elements to the caller's buffer; the count always.
+/// Elements to the caller's buffer; the count always, but for a buffer that is none.
 template <class T>
 void copy_out(std::span<const T> from, T* to, std::size_t capacity, std::size_t* count) {
+  FT_CHECK(to != nullptr || capacity == 0, invalid_argument, "the buffer is NULL, with a capacity of ", capacity);
   *need(count, "the count") = from.size();
-  if (to == nullptr && capacity == 0) return;
-  need(to, "the buffer");
+  if (to == nullptr) return;
   if (from.size() > capacity) throw BufferTooSmall{from.size(), capacity};
   std::copy(from.begin(), from.end(), to);
 }

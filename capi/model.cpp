@@ -58,6 +58,7 @@ ft_status ft_model_options_init(ft_model_options* options, size_t struct_size) {
 
 ft_status ft_model_open(const char* path, const ft_model_options* options, ft_model** out) {
   return create(out, [&] {
+    check_process();
     const auto o = read_options(options, model_defaults());
     auto model = std::make_shared<Model>();
     model->files = ModelFiles::open(need(path, "path"));
@@ -68,6 +69,7 @@ ft_status ft_model_open(const char* path, const ft_model_options* options, ft_mo
 
 ft_status ft_model_open_memory(const void* data, size_t data_bytes, const ft_model_options* options, ft_model** out) {
   return create(out, [&] {
+    check_process();
     const auto o = read_options(options, model_defaults());
     const auto bytes = array(static_cast<const std::byte*>(data), data_bytes, "data");
     const auto files = ModelFiles::open_memory(bytes);

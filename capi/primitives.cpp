@@ -117,6 +117,7 @@ using namespace ftlib::capi;
 ft_status ft_nf4_quantize(const void* values, ft_dtype dtype, int64_t count, int32_t block_size, uint8_t* codes,
                           float* absmax) {
   return guard([&] {
+    check_process();
     check_count(count, "count");
     FT_CHECK(block_size > 0, invalid_argument, "block_size must be a power of two from 32 to 4096, got ", block_size);
     const ConstTensorView from = vector_view(elements(values, count, "values"), count, dtype_of(dtype));
@@ -129,6 +130,7 @@ ft_status ft_nf4_quantize(const void* values, ft_dtype dtype, int64_t count, int
 ft_status ft_nf4_double_quantize(const float* absmax, int64_t count, uint8_t* codes, float* nested_scales,
                                  float* offset) {
   return guard([&] {
+    check_process();
     check_count(count, "count");
     need(offset, "offset");
     const ConstTensorView from = vector_view<const void*>(elements(absmax, count, "absmax"), count);
@@ -141,6 +143,7 @@ ft_status ft_nf4_double_quantize(const float* absmax, int64_t count, uint8_t* co
 
 ft_status ft_nf4_dequantize(const ft_weight* weight, void* values, ft_dtype dtype) {
   return guard([&] {
+    check_process();
     const WeightView from = weight_of(weight);
     FT_CHECK(from.format == WeightFormat::nf4, invalid_argument, "weight.format must be FT_WEIGHT_NF4");
     nf4_dequantize({from, vector_view(elements(values, from.numel(), "values"), from.numel(), dtype_of(dtype))});
@@ -149,6 +152,7 @@ ft_status ft_nf4_dequantize(const ft_weight* weight, void* values, ft_dtype dtyp
 
 ft_status ft_lora_linear(const ft_lora_linear_args* args) {
   return guard([&] {
+    check_process();
     const auto a = read_struct(args, "args");
     lora_linear({needed(a.x, "x"), weight_of(a.weight), view_of(a.bias, "bias", 1), {}, needed(a.a, "a"),
                  needed(a.b, "b"), a.scale, needed(a.u, "u"), {}, needed(a.y, "y")});
@@ -157,6 +161,7 @@ ft_status ft_lora_linear(const ft_lora_linear_args* args) {
 
 ft_status ft_lora_linear_backward(const ft_lora_linear_backward_args* args) {
   return guard([&] {
+    check_process();
     const auto a = read_struct(args, "args");
     const WeightView weight = weight_of(a.weight);
     const TensorView dy = needed(a.dy, "dy"), du = needed(a.du, "du"), lora_a = needed(a.a, "a");
@@ -174,6 +179,7 @@ ft_status ft_adamw_options_init(ft_adamw_options* options, size_t struct_size) {
 ft_status ft_adamw_step(float* parameter, const float* gradient, float* exp_avg, float* exp_avg_sq, int64_t count,
                         const ft_adamw_options* options, int64_t step, float gradient_scale) {
   return guard([&] {
+    check_process();
     check_count(count, "count");
     const AdamWTensor tensor{elements(parameter, count, "parameter"), elements(gradient, count, "gradient"),
                              elements(exp_avg, count, "exp_avg"), elements(exp_avg_sq, count, "exp_avg_sq"), count};
@@ -185,6 +191,7 @@ ft_status ft_adamw_8bit_step(float* parameter, const float* gradient, uint8_t* e
                              float* exp_avg_absmax, float* exp_avg_sq_absmax, int64_t count,
                              const ft_adamw_options* options, int64_t step, float gradient_scale) {
   return guard([&] {
+    check_process();
     check_count(count, "count");
     const AdamW8bitTensor tensor{elements(parameter, count, "parameter"),
                                  elements(gradient, count, "gradient"),
@@ -200,6 +207,7 @@ ft_status ft_adamw_8bit_step(float* parameter, const float* gradient, uint8_t* e
 ft_status ft_clip_grad_norm(float* const* gradients, const int64_t* counts, size_t tensor_count, double max_norm,
                             double* norm) {
   return guard([&] {
+    check_process();
     need(norm, "norm");
     FT_CHECK(std::isfinite(max_norm) && max_norm >= 0, invalid_argument, "max_norm must be finite and not negative, got ",
              max_norm);
@@ -220,6 +228,7 @@ ft_status ft_clip_grad_norm(float* const* gradients, const int64_t* counts, size
 ft_status ft_cross_entropy(const float* logits, const int32_t* targets, const float* weights, int64_t rows,
                            int64_t vocabulary, float gradient_scale, float* nll, float* d_logits) {
   return guard([&] {
+    check_process();
     check_count(rows, "rows");
     check_count(vocabulary, "vocabulary");
     FT_CHECK(vocabulary >= 1 && rows <= INT64_MAX / 64 / vocabulary, invalid_argument, "vocabulary must be positive, and ",

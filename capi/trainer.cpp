@@ -100,11 +100,13 @@ class TrainerObject {
 
   void step() {
     const OneCall::Scope scope(one_call_, "ft_trainer_step");
+    begin_uncancelled();
     step_and_validate();
   }
 
   void run(ft_progress_callback callback, void* user) {
     const OneCall::Scope scope(one_call_, "ft_trainer_run");
+    begin_uncancelled();
     while (!finished()) {
       step_and_validate();
       const ft_progress now = progress();
@@ -114,6 +116,12 @@ class TrainerObject {
   }
 
   void cancel() noexcept { cancel_.store(true); }
+
+  /// The handle is gone: a call that found it before ends, whether it has begun or not.
+  void cancel_for_good() noexcept {
+    freed_.store(true);
+    cancel();
+  }
 
   ft_progress progress() const {
     const std::lock_guard lock(progress_mutex_);
@@ -202,12 +210,7 @@ class TrainerObject {
     if (validation_.due(trainer_)) return validate();
     FT_CHECK(!finished(), invalid_argument, "the run is finished after ", trainer_.step_count(), " steps");
     check_cancelled();
-    try {
-      publish(trainer_.step(&cancel_));
-    } catch (const Error& error) {
-      if (error.status() == Status::cancelled) cancel_.store(false);
-      throw;
-    }
+    publish(trainer_.step(&cancel_));
     if (validation_.due(trainer_)) validate();
   }
 
@@ -219,8 +222,14 @@ class TrainerObject {
     publish_best();
   }
 
-  void check_cancelled() {
-    FT_CHECK(!cancel_.exchange(false), cancelled, "the trainer was cancelled after step ", trainer_.step_count());
+  /// A cancel is of the call that it finds in progress: one that came too late for the last one is not of this one.
+  void begin_uncancelled() noexcept {
+    cancel_.store(false);
+    if (freed_.load()) cancel();  // after the store: ft_trainer_free in another thread is not overwritten
+  }
+
+  void check_cancelled() const {
+    FT_CHECK(!cancel_.load(), cancelled, "the trainer was cancelled after step ", trainer_.step_count());
   }
 
   void publish(const StepReport& report) {
@@ -249,7 +258,7 @@ class TrainerObject {
   Json run_ = Json::object();
   OneCall one_call_;
   std::atomic<std::thread::id> callback_thread_{};
-  std::atomic<bool> cancel_{false};
+  std::atomic<bool> cancel_{false}, freed_{false};
   mutable std::mutex progress_mutex_;
   ft_progress progress_{};
 };
@@ -287,6 +296,7 @@ ft_status ft_train_options_init(ft_train_options* options, size_t struct_size) {
 ft_status ft_trainer_create(const ft_model* model, const ft_dataset* train, const ft_dataset* valid,
                             const ft_lora_options* lora, const ft_train_options* options, ft_trainer** out) {
   return create(out, [&] {
+    check_process();
     const auto m = get(model);
     const auto records = get(train);
     const std::shared_ptr<const Dataset> held_out = valid ? get(valid)->snapshot() : nullptr;
@@ -302,12 +312,13 @@ ft_status ft_trainer_free(ft_trainer* trainer) {
     if (trainer == nullptr) return;
     const auto t = get(trainer);
     remove_handle(Object<ft_trainer>::kName, trainer);
-    t->cancel();
+    t->cancel_for_good();
   });
 }
 
 ft_status ft_trainer_step(ft_trainer* trainer, ft_progress* progress) {
   return guard([&] {
+    check_process();
     const auto t = get(trainer);
     if (progress) checked_size<ft_progress>(progress->struct_size);
     t->step();
@@ -316,7 +327,10 @@ ft_status ft_trainer_step(ft_trainer* trainer, ft_progress* progress) {
 }
 
 ft_status ft_trainer_run(ft_trainer* trainer, ft_progress_callback callback, void* user) {
-  return guard([&] { get(trainer)->run(callback, user); });
+  return guard([&] {
+    check_process();
+    get(trainer)->run(callback, user);
+  });
 }
 
 ft_status ft_trainer_cancel(ft_trainer* trainer) {
@@ -345,7 +359,10 @@ ft_status ft_trainer_save(ft_trainer* trainer, const char* folder) {
 }
 
 ft_status ft_trainer_resume(ft_trainer* trainer, const char* folder) {
-  return guard([&] { get(trainer)->resume(need(folder, "folder")); });
+  return guard([&] {
+    check_process();
+    get(trainer)->resume(need(folder, "folder"));
+  });
 }
 
 ft_status ft_trainer_adapter(const ft_trainer* trainer, ft_adapter** out) {

@@ -13,7 +13,8 @@ One line a fact, in the header's order:
     callback ft_log_callback void (const char* message, void* user)
     function ft_version const char* (void)
 
-The bindings read the same file. Two names with one number in an enum are refused.
+The bindings read the same file. Two names with one number in an enum are refused, and so is all that this program does
+not read: enums without a name, enumerators without a number, bit-fields, constants that are no number.
 """
 import argparse
 import difflib
@@ -32,32 +33,54 @@ def squeezed(text):
     return re.sub(r"\s+", " ", text).strip()
 
 
+CONSTANT = re.compile(r"^#define (FT_[A-Z0-9_]+) (\d+)u?$", re.M)
+ENUM = re.compile(r"^typedef enum (\w+) \{(.*?)\} \1;", re.M | re.S)
+STRUCT = re.compile(r"^typedef struct (\w+) \{([^{}]*)\} \1;", re.M)
+CALLBACK = re.compile(r"^typedef ([\w* ]+) \(\*(\w+)\)\(([^()]*)\);", re.M)
+FUNCTION = re.compile(r"^FT_API ([\w* ]+?) ?(ft_\w+)\(([^()]*)\);", re.M)
+HANDLE = re.compile(r"^typedef struct (\w+) \1;", re.M)
+FRAME = re.compile(r'^(#(if|ifdef|ifndef|else|endif|include|define FT(LIB_C_H|_API))\b.*|extern "C" \{|\})$', re.M)
+
+
 class Header:
     def __init__(self, path):
         text = without_comments(path.read_text())
-        self.constants = re.findall(r"^#define (FT_[A-Z0-9_]+) (\d+)u?$", text, flags=re.M)
-        self.enums = {name: self.enumerators(body) for name, body in
-                      re.findall(r"typedef enum (\w+) \{(.*?)\} \1;", text, flags=re.S)}
-        self.structs = {name: self.fields(body) for name, body in
-                        re.findall(r"typedef struct (\w+) \{(.*?)\} \1;", text, flags=re.S)}
-        self.callbacks = [(name, squeezed(f"{result} ({arguments})")) for result, name, arguments in
-                          re.findall(r"typedef ([\w* ]+) \(\*(\w+)\)\((.*?)\);", text, flags=re.S)]
-        self.functions = [(name, squeezed(f"{result} ({arguments})")) for result, name, arguments in
-                          re.findall(r"^FT_API ([\w* ]+?) ?(ft_\w+)\((.*?)\);", text, flags=re.M | re.S)]
+        self.unread = []
+        self.constants = CONSTANT.findall(text)
+        self.enums = {name: self.enumerators(name, body) for name, body in ENUM.findall(text)}
+        self.structs = {name: self.fields(name, body) for name, body in STRUCT.findall(text)}
+        self.callbacks = self.signatures(CALLBACK, text)
+        self.functions = self.signatures(FUNCTION, text)
+        for known in (CONSTANT, ENUM, STRUCT, CALLBACK, FUNCTION, HANDLE, FRAME):
+            text = known.sub("", text)
+        self.unread += filter(None, map(squeezed, text.split("\n\n")))
 
     @staticmethod
-    def enumerators(body):
-        return [(name, int(value, 0)) for name, value in re.findall(r"(\w+) = (0x[0-9a-f]+|\d+)", body)]
+    def signatures(pattern, text):
+        return [(name, squeezed(f"{result} ({arguments})")) for result, name, arguments in pattern.findall(text)]
 
-    @staticmethod
-    def fields(body):
+    def enumerators(self, enum, body):
         found = []
-        for line in filter(None, map(squeezed, body.split(";"))):
-            kind, name, extent = re.fullmatch(r"(.+?) ?\b(\w+)(\[\d+\])?", line).groups()
-            found.append((squeezed(kind + (extent or "")), name))
+        for part in map(squeezed, body.split(",")):
+            if read := re.fullmatch(r"(\w+) = (0x[0-9a-f]+|\d+)", part):
+                found.append((read[1], int(read[2], 0)))
+            else:
+                self.unread.append(f"{enum}: {part}")
         return found
 
-    def duplicates(self):
+    def fields(self, struct, body):
+        found = []
+        for line in filter(None, map(squeezed, body.split(";"))):
+            if read := re.fullmatch(r"([\w* ]+?) ?\b([a-z]\w*)(\[\d+\])?", line):
+                found.append((squeezed(read[1] + (read[3] or "")), read[2]))
+            else:
+                self.unread.append(f"{struct}: {line}")
+        return found
+
+    def problems(self):
+        """What no golden layout may be made of."""
+        for text in self.unread:
+            yield f"this program does not read: {text}"
         for enum, values in self.enums.items():
             seen = {}
             for name, value in values:
@@ -85,7 +108,7 @@ def measured(header_path, header, cc):
 
 def layout(path, cc):
     header = Header(path)
-    problems = list(header.duplicates())
+    problems = list(header.problems())
     if problems:
         sys.exit("\n".join(problems))
     lines = [f"constant {name} {value}" for name, value in header.constants]

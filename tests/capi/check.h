@@ -10,8 +10,8 @@ typedef struct test_case {
   void (*run)(void);
 } test_case;
 
-extern const test_case process_tests[], tokenizer_tests[], model_tests[], dataset_tests[], training_tests[],
-    evaluation_tests[], primitive_tests[], refusal_tests[];
+extern const test_case process_tests[], floating_point_tests[], fork_tests[], tokenizer_tests[], model_tests[],
+    dataset_tests[], training_tests[], evaluation_tests[], primitive_tests[], pointer_tests[], refusal_tests[];
 
 /* Notes a failure and goes on; a test ends where it cannot. */
 void note_failure(const char* file, int line, const char* text);
@@ -33,5 +33,6 @@ ft_model* tiny_model(ft_compute compute);
 ft_dataset* tiny_records(void); /* four conversations */
 ft_trainer* tiny_trainer(const ft_model* model, const ft_dataset* records, int64_t steps);
 ft_adapter* tiny_adapter(const ft_model* model); /* trained for three steps */
+double tiny_loss(void);                          /* of the first step of a training, everything opened for it */
 
 #endif

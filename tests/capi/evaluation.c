@@ -129,7 +129,9 @@ static void generation_streams_what_it_returns(void) {
   CHECK(one == NULL && s.tokens == s.stop_after);
   options.temperature = -1;
   FAILS(FT_ERROR_INVALID_ARGUMENT, ft_generate(model, NULL, prompts, lengths, 1, &options, NULL, NULL, &one));
-  options.temperature = 0, lengths[0] = 0;
+  options.temperature = 0;
+  FAILS(FT_ERROR_INVALID_ARGUMENT, ft_generate(model, NULL, prompts, lengths, 0, &options, NULL, NULL, &one));
+  lengths[0] = 0;
   FAILS(FT_ERROR_INVALID_ARGUMENT, ft_generate(model, NULL, prompts, lengths, 1, &options, NULL, NULL, &one));
   prompt[0] = 97, lengths[0] = 1;
   FAILS(FT_ERROR_INVALID_ARGUMENT, ft_generate(model, NULL, prompts, lengths, 1, &options, NULL, NULL, &one));

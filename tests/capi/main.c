@@ -6,8 +6,9 @@
 
 #include "check.h"
 
-static const test_case* const all_tests[] = {process_tests,  tokenizer_tests, model_tests,     dataset_tests,
-                                             training_tests, evaluation_tests, primitive_tests, refusal_tests};
+static const test_case* const all_tests[] = {process_tests, floating_point_tests, fork_tests,     tokenizer_tests,
+                                             model_tests,   dataset_tests,        training_tests, evaluation_tests,
+                                             primitive_tests, pointer_tests,      refusal_tests};
 static const char *tiny, *records, *work;
 static int failures;
 
@@ -78,6 +79,19 @@ ft_adapter* tiny_adapter(const ft_model* model) {
   OK(ft_trainer_free(trainer));
   OK(ft_dataset_free(dataset));
   return adapter;
+}
+
+double tiny_loss(void) {
+  ft_model* model = tiny_model(FT_COMPUTE_F32);
+  ft_dataset* dataset = tiny_records();
+  ft_trainer* trainer = tiny_trainer(model, dataset, 2);
+  ft_progress progress;
+  progress.struct_size = sizeof progress;
+  OK(ft_trainer_step(trainer, &progress));
+  OK(ft_trainer_free(trainer));
+  OK(ft_dataset_free(dataset));
+  OK(ft_model_free(model));
+  return progress.loss;
 }
 
 int main(int argc, char** argv) {

@@ -91,23 +91,57 @@ static void a_callback_may_save_and_cancels_by_its_answer(void) {
   OK(ft_model_free(model));
 }
 
-static void cancel_ends_the_next_step_and_loses_nothing(void) {
+static int32_t cancel_after_two(const ft_progress* progress, void* trainer) {
+  if (progress->step != 2) return 0;
+  OK(ft_trainer_cancel(trainer));
+  OK(ft_trainer_cancel(trainer));
+  return 0;
+}
+
+static void cancel_ends_the_run_in_progress_and_loses_nothing(void) {
   ft_model* model = tiny_model(FT_COMPUTE_F32);
   ft_dataset* dataset = tiny_records();
-  ft_trainer *trainer = tiny_trainer(model, dataset, 3), *straight = tiny_trainer(model, dataset, 3);
+  ft_trainer *trainer = tiny_trainer(model, dataset, 5), *straight = tiny_trainer(model, dataset, 5);
   char a[65], b[65];
-  OK(ft_trainer_step(trainer, NULL));
-  OK(ft_trainer_cancel(trainer));
-  OK(ft_trainer_cancel(trainer));
-  FAILS(FT_ERROR_CANCELLED, ft_trainer_step(trainer, NULL));
-  CHECK(progress_of(trainer).step == 1);
-  OK(ft_trainer_run(trainer, NULL, NULL));
+  FAILS(FT_ERROR_CANCELLED, ft_trainer_run(trainer, cancel_after_two, trainer));
+  CHECK(progress_of(trainer).step == 2);
+  OK(ft_trainer_run(trainer, cancel_after_two, trainer));
   OK(ft_trainer_run(straight, NULL, NULL));
   digest_of_trainer(trainer, a);
   digest_of_trainer(straight, b);
   CHECK(strcmp(a, b) == 0);
   OK(ft_trainer_free(trainer));
   OK(ft_trainer_free(straight));
+  OK(ft_dataset_free(dataset));
+  OK(ft_model_free(model));
+}
+
+static int32_t cancel_and_say_no(const ft_progress* progress, void* trainer) {
+  (void)progress;
+  OK(ft_trainer_cancel(trainer));
+  return 1;
+}
+
+static void a_cancel_that_finds_no_run_ends_none(void) {
+  ft_model* model = tiny_model(FT_COMPUTE_F32);
+  ft_dataset* dataset = tiny_records();
+  ft_trainer* trainer = tiny_trainer(model, dataset, 6);
+  OK(ft_trainer_save(trainer, work_path("too-late")));
+  OK(ft_trainer_cancel(trainer)); /* before anything has begun */
+  OK(ft_trainer_step(trainer, NULL));
+  OK(ft_trainer_cancel(trainer)); /* between two steps */
+  OK(ft_trainer_step(trainer, NULL));
+  CHECK(progress_of(trainer).step == 2);
+  FAILS(FT_ERROR_CANCELLED, ft_trainer_run(trainer, cancel_and_say_no, trainer)); /* the answer ends it first */
+  OK(ft_trainer_run(trainer, NULL, NULL));
+  CHECK(progress_of(trainer).finished);
+  OK(ft_trainer_cancel(trainer)); /* after the end */
+  OK(ft_trainer_run(trainer, NULL, NULL));
+  OK(ft_trainer_resume(trainer, work_path("too-late")));
+  CHECK(progress_of(trainer).step == 0);
+  OK(ft_trainer_run(trainer, NULL, NULL));
+  CHECK(progress_of(trainer).finished);
+  OK(ft_trainer_free(trainer));
   OK(ft_dataset_free(dataset));
   OK(ft_model_free(model));
 }
@@ -418,7 +452,8 @@ static void a_trainer_freed_while_it_runs_ends(void) {
 const test_case training_tests[] = {
     {"trainer: steps and runs are one training", steps_and_runs_are_one_training},
     {"trainer: a callback may save, and cancels by its answer", a_callback_may_save_and_cancels_by_its_answer},
-    {"trainer: cancel ends the next step and loses nothing", cancel_ends_the_next_step_and_loses_nothing},
+    {"trainer: cancel ends the run in progress and loses nothing", cancel_ends_the_run_in_progress_and_loses_nothing},
+    {"trainer: a cancel that finds no run ends none", a_cancel_that_finds_no_run_ends_none},
     {"trainer: held-out records choose the adapter and end the run", held_out_records_choose_the_adapter_and_end_the_run},
     {"trainer: a saved state goes on with the same bits", a_saved_state_goes_on_with_the_same_bits},
     {"trainer: a state of another run is refused with the difference",

@@ -78,12 +78,12 @@ class Pool {
   void set_limit(int count) noexcept { limit_.store(count, std::memory_order_relaxed); }
 
   void run(std::int64_t chunks, void (*body)(void*, std::int64_t), void* context) {
+    check_process();  // however small the work is: what a child may do does not depend on shapes
     const int wanted = static_cast<int>(std::min<std::int64_t>(limit(), chunks)) - 1;
     if (inside() || wanted < 1) {
       for (std::int64_t chunk = 0; chunk < chunks; ++chunk) body(context, chunk);
       return;
     }
-    check_process();
     Region region{body, context, chunks, wanted};
     publish(region, wanted);
     inside() = true;
@@ -93,12 +93,13 @@ class Pool {
   }
 
   void check_process() const {
-    FT_CHECK(!lost_.load(std::memory_order_relaxed) || limit() == 1, unsupported,
+    FT_CHECK(!lost_.load(std::memory_order_relaxed), unsupported,
              "[parallel_for] this process was forked after ftlib started its threads; start workers by exec (in Python: "
-             "multiprocessing's spawn)");
+             "multiprocessing's spawn), or join the threads by shutdown() before the fork");
   }
 
   void shutdown() {
+    check_process();  // a child would wait for ever for threads that it does not have
     std::vector<std::thread> joining;
     {
       const std::lock_guard lock(mutex_);

@@ -16,7 +16,8 @@ int threads();
 /// 1 <= count <= 1024; throws Error{invalid_argument} otherwise. Takes effect with the next parallel_for that starts.
 void set_threads(int count);
 
-/// Joins the workers; the next parallel_for starts them again. Call only while no parallel_for runs.
+/// Joins the workers; the next parallel_for starts them again. Call only while no parallel_for runs. Throws as
+/// parallel_for in a forked child.
 void shutdown();
 
 namespace detail {
