@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// --from: files of other trainers against what their own classes make of them (tests/golden/migrate.json, written by
-// tools/golden/migrate.py), the table of keys against docs/migrate.md, and one job of TRL's run here.
+// --from: files of other trainers against tests/golden/migrate.json (by tools/golden/migrate.py: what the classes of PEFT,
+// TRL and transformers make of them, the documented defaults of Unsloth and axolotl), the table of keys against
+// docs/migrate.md, and one job of TRL's run here.
 #include "migrate.h"
 
 #include <doctest/doctest.h>
@@ -122,7 +123,8 @@ std::map<std::string, std::vector<std::string>> page_rows() {
 
 }  // namespace
 
-TEST_CASE("migrate: twelve files come to what PEFT, TRL, transformers, Unsloth and axolotl make of them") {
+TEST_CASE("migrate: twelve files come to what the classes of PEFT, TRL and transformers make of them, those of Unsloth "
+          "and axolotl to the defaults that were read in their source") {
   const Json golden = golden_json("migrate.json");
   int files = 0;
   for (const Json::Member& member : golden.as_object("golden")) {

@@ -4,11 +4,12 @@
 
     third_party.py write             writes THIRD_PARTY.md and cmake/ftlib.spdx.json.in; wants ./run setup check
     third_party.py check             both are the table's; the table is what CMake, `run` and pip use, no more, no less;
-                                     each licence is what the installed Debian package says
+                                     each licence is what the installed Debian package says; on Debian 12 each version
     third_party.py licences FOLDER   the licences of all that a wheel holds, from the Debian packages of this machine
 """
 import json
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -28,6 +29,7 @@ class Part(NamedTuple):
     package: str = ""  # whose version and copyright are told, if not the first of them
     cmake: str = ""  # in find_package or pkg_check_modules
     version: str = ""  # CMake's variable, if not <cmake>_VERSION
+    numbers: int = 3  # of the version, as many as Debian 12 keeps through its security fixes
     library: str = ""  # what a wheel has to bring along
     pypi: str = ""
 
@@ -45,7 +47,7 @@ PARTS = [
     Part("OpenCL ICD loader", "BSD-2-Clause", "library", "shared, by way of oneDNN", ("ocl-icd-opencl-dev",),
          "ocl-icd-libopencl1", library="libOpenCL"),
     Part("OpenSSL", "Apache-2.0", "library", "shared", ("libssl-dev",), "libssl3", "OpenSSL", "OPENSSL_VERSION",
-         "libcrypto"),
+         2, "libcrypto"),
     Part("PCRE2", "BSD-3-Clause WITH PCRE2-exception", "library", "shared", ("libpcre2-dev",), "libpcre2-8-0", "pcre2",
          library="libpcre2-8"),
     Part("utf8proc", "MIT AND Unicode-DFS-2015", "library", "shared", ("libutf8proc-dev",), "libutf8proc2", "utf8proc",
@@ -64,8 +66,8 @@ PARTS = [
     Part("CPython", "PSF-2.0", "test", packages=("python3", "python3-venv"), cmake="Python"),
     Part("pip", "MIT", "test", packages=("python3-pip",)),
     Part("doctest", "MIT", "test", packages=("doctest-dev",), cmake="doctest"),
-    Part("Rust", "MIT OR Apache-2.0", "test", packages=("cargo",)),
-    Part("Go", "BSD-3-Clause", "test", packages=("golang-go",)),
+    Part("Rust", "MIT OR Apache-2.0", "test", packages=("cargo",), package="rustc"),
+    Part("Go", "BSD-3-Clause", "test", packages=("golang-go",), package="golang-1.19-go"),
     Part("mypy", "MIT", "test", packages=("mypy",)),
     Part("NumPy of Debian", "BSD-3-Clause", "test", packages=("python3-numpy",)),
     Part("tqdm of Debian", "MPL-2.0 AND MIT", "test", packages=("python3-tqdm",)),
@@ -116,15 +118,20 @@ def copyright_file(package):
     return pathlib.Path("/usr/share/doc") / package / "copyright"
 
 
-def debian_version(package):
-    """Of an installed package; "" where it is not, or where there is no dpkg."""
+def is_debian_12():
     try:
-        done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", package],
-                              capture_output=True, text=True)
-    except FileNotFoundError:
-        return ""
-    status, _, version = done.stdout.partition(" ")
-    return version if status == "installed" else ""
+        system = platform.freedesktop_os_release()
+    except OSError:
+        return False
+    return (system["ID"], system.get("VERSION_ID")) == ("debian", "12")
+
+
+def debian_version(part):
+    """What Debian packed, without the numbers of its own; "" where the package is not installed."""
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", part.debian()],
+                          capture_output=True, text=True)
+    found = re.fullmatch(r"installed (?:\d+:)?(\d+(?:\.\d+)*).*", done.stdout)
+    return ".".join(found[1].split(".")[:part.numbers]) if found else ""
 
 
 def pinned():
@@ -138,32 +145,38 @@ def pinned():
     return found
 
 
+def versions():
+    """{part: version}, of those that can be told on this machine."""
+    pins = pinned()
+    found = {part.name: pins.get(part.pypi, "") for part in PARTS if part.pypi}
+    if is_debian_12():
+        found |= {part.name: debian_version(part) for part in PARTS if part.debian()}
+    return {name: version for name, version in found.items() if version}
+
+
 # --- what is written --------------------------------------------------------------------------------------------------
 
-def table(parts, heading, last, versions):
-    lines = [f"| | version | licence | {heading} |", "|---|---|---|---|"]
-    for part in parts:
-        version = versions.get(part.pypi) or debian_version(part.debian())
-        lines.append(f"| {part.name} | {version} | {part.licence} | {last(part)} |")
-    return lines
+def table(parts, heading, last, known):
+    return [f"| | version | licence | {heading} |", "|---|---|---|---|",
+            *(f"| {part.name} | {known.get(part.name, '')} | {part.licence} | {last(part)} |" for part in parts)]
 
 
-def document():
-    versions = pinned()
+def document(known):
     where = {"library": "", "program": " (the ftlib program alone)"}
     return "\n".join([
         "# What ftlib is made with", "",
-        "Written by `tools/third_party.py write`; a test compares it with what is used. Versions are those of Debian 12",
-        "and of the pinned packages of PyPI. The SBOM of a build, with the versions that it found, is `ftlib.spdx.json`",
-        "in its folder and in `share/doc/ftlib` of an installation. The tree holds no file of any of these; the case mappings",
-        "in `src/data/unicode_tables.h` are facts of Unicode 14, printed by Python.", "",
+        "Written by `tools/third_party.py write`; a test compares it with what is used. Versions are those that",
+        "Debian 12 packs, without the numbers of its own fixes, and those of the pinned packages of PyPI. The SBOM of",
+        "a build, with the versions that it found, is `ftlib.spdx.json` in its folder and in `share/doc/ftlib` of an",
+        "installation. The tree holds no file of any of these; the case mappings in `src/data/unicode_tables.h` are",
+        "facts of Unicode 14, printed by Python.", "",
         "## In what is built", "",
-        *table(SHIPPED, "how it is linked", lambda part: part.link + where[part.where], versions), "",
+        *table(SHIPPED, "how it is linked", lambda part: part.link + where[part.where], known), "",
         "Of Eigen only what is MPL-2.0 is compiled (`EIGEN_MPL2_ONLY`). A wheel made by `tools/wheel.py` brings along",
         "what is shared, and the licences of that and of what is compiled in. Nothing of CUDA is in any of them: cudart",
         "and cuBLASLt are never redistributed.", "",
         "## To build, test and measure it", "",
-        *table([part for part in PARTS if not part.link], "used to", lambda part: part.where, versions), "",
+        *table([part for part in PARTS if not part.link], "used to", lambda part: part.where, known), "",
     ])
 
 
@@ -203,10 +216,11 @@ def sbom():
 
 
 def write():
-    missing = [part.debian() for part in PARTS if part.debian() and not debian_version(part.debian())]
+    known = versions()
+    missing = [part.debian() or part.pypi for part in PARTS if part.name not in known]
     if missing:
-        sys.exit(f"not installed, so their versions are not known: {' '.join(missing)}; ./run setup check")
-    DOCUMENT.write_text(document())
+        sys.exit(f"want Debian 12 with ./run setup check: no versions of {' '.join(missing)}")
+    DOCUMENT.write_text(document(known))
     SBOM.write_text(sbom())
 
 
@@ -257,15 +271,19 @@ def licence_problems(part):
     return problems
 
 
-def without_versions(text):
-    return re.sub(r"^(\| [^|]+\|)[^|]+\|", r"\1", text, flags=re.M)
+def version_problems(told, known):
+    return [f"THIRD_PARTY.md: {name} {told.get(name, 'without a version')}, here it is {version}"
+            for name, version in known.items() if told.get(name) != version]
 
 
 def check():
     problems = differences("CMake", {part.cmake for part in PARTS} - {""}, cmake_names())
     problems += differences("./run", {package for part in PARTS for package in part.packages}, run_packages())
     problems += differences("pip", {part.pypi for part in PARTS} - {""}, set(pinned()))
-    if without_versions(DOCUMENT.read_text()) != without_versions(document()) or SBOM.read_text() != sbom():
+    told = dict(re.findall(r"(?m)^\| ([^|]+) \| ([^|]+) \| [^|]+ \| [^|]+ \|$", DOCUMENT.read_text()))
+    known = versions()
+    problems += version_problems(told, known)
+    if DOCUMENT.read_text() != document(told) or SBOM.read_text() != sbom():
         problems.append("THIRD_PARTY.md or cmake/ftlib.spdx.json.in is not the table's: tools/third_party.py write")
     debian = [part for part in PARTS if part.debian()]
     installed = [part for part in debian if copyright_file(part.debian()).exists()]
@@ -276,6 +294,9 @@ def check():
     absent = ", ".join(part.name for part in debian if part not in installed)
     print(f"{len(PARTS)} parts; licences of {len(installed)} read from their packages" +
           (f"; not installed here: {absent}" if absent else ""))
+    unknown = ", ".join(part.name for part in PARTS if part.name not in known)
+    print(f"versions of {len(known)} compared" +
+          (f"; NOT compared, for want of Debian 12 or of the package: {unknown}" if unknown else ""))
 
 
 def main():

@@ -3,9 +3,9 @@
 """wheel.py OUT BUILD: makes the Python wheel for other machines in the folder OUT, and proves it.
 
 It is built as `pip install ./bindings/python` does it; auditwheel then puts the shared libraries inside and says the
-oldest glibc. In a fresh environment, with none of the build's libraries in reach, it has to pass the binding's own tests;
-it has to carry the licences of what it holds, and an SBOM that spdx-tools accepts. BUILD, with the tests built and run,
-lends the program, the tiny model and its own SBOM.
+oldest glibc, which docs/platforms.md has to say as well. In a fresh environment, with none of the build's libraries
+in reach, it has to pass the binding's own tests; it has to carry the licences of what it holds, and an SBOM that
+spdx-tools accepts. BUILD, with the tests built and run, lends the library, the program, the tiny model and its own SBOM.
 """
 import os
 import pathlib
@@ -16,10 +16,11 @@ import sys
 import venv
 import zipfile
 
+import needs
 import third_party
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TESTS = ("test_ftlib.py", "test_numpy.py")
+TESTS = ("test_ftlib.py", "test_arguments.py", "test_numpy.py")
 # Which shared libraries a process has mapped once it has computed.
 MAPPED = """
 import array, sys
@@ -75,6 +76,27 @@ def check_content(wheel):
         sys.exit(f"{wheel}: {foreign} may not be redistributed")
 
 
+def figure(page, row, pattern):
+    """What a row of docs/platforms.md says; "nothing" where it has no such figure."""
+    found = re.search(rf"(?m)^\| {re.escape(row)} (?=\|).*?{pattern}", page)
+    return found[1] if found else "nothing"
+
+
+def check_platforms(wheel, build):
+    """The minimums of docs/platforms.md are what the library's symbols and the wheel's tag say."""
+    page = (ROOT / "docs/platforms.md").read_text()
+    symbols = needs.newest_versions(build / "capi/libftlib_c.so")
+    tag = re.search(r"manylinux_(\d+)_(\d+)", wheel.name)
+    for what, told, measured in (
+            ("glibc of the library", figure(page, "glibc", r"\| ([\d.]+) \|"), symbols["GLIBC"]),
+            ("libstdc++", figure(page, "libstdc++", r"GLIBCXX ([\d.]+)"), symbols["GLIBCXX"]),
+            ("libcrypto", figure(page, "libcrypto", r"\| ([\d.]+) \|"), symbols["OPENSSL"].removesuffix(".0")),
+            ("glibc of the wheel", figure(page, "glibc", r"\| ([\d.]+) \(`manylinux"), f"{tag[1]}.{tag[2]}"),
+            ("the wheel's tag", " ".join(sorted(set(re.findall(r"manylinux_\d+_\d+", page)))), tag[0])):
+        if told != measured:
+            sys.exit(f"{what}: docs/platforms.md has {told}, measured is {measured}")
+
+
 def check_sbom(wheel, build, out, tools):
     with zipfile.ZipFile(wheel) as archive:
         [name] = [name for name in archive.namelist() if name.endswith("/sboms/ftlib.spdx.json")]
@@ -97,7 +119,7 @@ def check_installed(wheel, build, out):
         if not any(path.startswith(prefix) and f"/{library}-" in path for path in mapped):
             sys.exit(f"{library}: the wheel's own is not what is used, but one of\n" + "\n".join(mapped))
     for test in TESTS:
-        print(run(python, "-P", ROOT / "bindings/python/tests" / test, env=clean, cwd=work).splitlines()[-1], test)
+        print(run(python, ROOT / "bindings/python/tests" / test, env=clean, cwd=work).splitlines()[-1], test)
 
 
 def main():
@@ -106,6 +128,7 @@ def main():
     tools = environment(out / "tools", "-r", ROOT / "tools/wheel-requirements.txt")
     wheel = make(out, tools)
     check_content(wheel)
+    check_platforms(wheel, build)
     check_sbom(wheel, build, out, tools)
     check_installed(wheel, build, out)
     print(f"{wheel}, {wheel.stat().st_size >> 20} MiB")

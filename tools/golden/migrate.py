@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What PEFT, TRL and transformers make of the files in tests/migrate, read by their own classes, and what that is in
-options of `ftlib tune`. Unsloth and axolotl do not run without a GPU: their defaults are written down here.
+options of `ftlib tune`. Unsloth and axolotl do not run without a GPU: nothing of the two runs here. Their defaults are
+written down as they were read in the source of the versions named below, and completed by the classes of TRL and
+transformers that both hand their values on to; their files are held to that reading.
 
 tests/golden/migrate.json    fields: every field of the real classes with its default; FILE: option to values
 """
