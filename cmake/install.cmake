@@ -1,11 +1,13 @@
-# Headers, archive, C library shared and static: find_package(ftlib COMPONENTS headers ftlib c c_static) and pkg-config; the
-# same names are the components of `cmake --install --component`. c_static needs the component ftlib.
+# Headers, archive, C library shared and static: find_package(ftlib COMPONENTS headers ftlib c c_static) and pkg-config;
+# the same names are the components of `cmake --install --component`. Each is enough by itself but c_static, over ftlib.
 include(CMakePackageConfigHelpers)
 set(ftlib_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ftlib)
 set(ftlib_pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH ftlib_pc_to_prefix /${ftlib_pkgconfig_dir} /)  # so that an installation may be moved
 
-install(DIRECTORY include/ftlib DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT headers)
+foreach(component headers ftlib)  # the archive is of no use without them
+  install(DIRECTORY include/ftlib DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT ${component})
+endforeach()
 install(TARGETS ftlib_headers EXPORT ftlib_headers_targets COMPONENT headers)
 install(EXPORT ftlib_headers_targets NAMESPACE ftlib:: DESTINATION ${ftlib_package_dir} COMPONENT headers)
 
@@ -50,7 +52,7 @@ string(CONFIGURE "${ftlib_sbom}" ftlib_sbom_versions @ONLY)
 string(UUID ftlib_sbom_uuid NAMESPACE 6ba7b811-9dad-11d1-80b4-00c04fd430c8 NAME "${ftlib_sbom_versions}" TYPE SHA1)
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/ftlib.spdx.json CONTENT "${ftlib_sbom}" @ONLY)
 
-foreach(component headers ftlib c c_static)  # each stands by itself
+foreach(component headers ftlib c c_static)  # whichever of them is installed can be found, and says what it is
   install(FILES ${PROJECT_BINARY_DIR}/ftlibConfig.cmake ${PROJECT_BINARY_DIR}/ftlibConfigVersion.cmake
           DESTINATION ${ftlib_package_dir} COMPONENT ${component})
   install(FILES LICENSE THIRD_PARTY.md ${PROJECT_BINARY_DIR}/ftlib.spdx.json DESTINATION ${CMAKE_INSTALL_DOCDIR}

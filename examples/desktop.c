@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* desktop_c MODEL TRAIN.jsonl QUESTION: the shape of a desktop application. A worker thread tunes, the main thread (where a
- * window would be) shows progress ten times a second; Ctrl-C ends the tuning after its micro-batch; then the model answers. */
+/* desktop_c MODEL TRAIN.jsonl STEPS QUESTION: the shape of a desktop application. A worker thread tunes, the main
+ * thread (where a window would be) shows progress ten times a second; Ctrl-C ends the tuning after its micro-batch.
+ * Then the model answers with what it has learned until then, and the program ends with 0. */
 #include <ftlib_c.h>
 #include <pthread.h>
 #include <signal.h>
@@ -78,12 +79,12 @@ int main(int argc, char** argv) {
   work w = {NULL, FT_OK, "", 0};
   pthread_t worker;
   const struct timespec tenth = {0, 100000000};
-  if (argc != 4) return fputs("usage: desktop_c MODEL TRAIN.jsonl QUESTION\n", stderr), 2;
+  if (argc != 5) return fputs("usage: desktop_c MODEL TRAIN.jsonl STEPS QUESTION\n", stderr), 2;
   need(ft_model_open(argv[1], NULL, &model));
   need(ft_model_tokenizer(model, &tokenizer));
   need(ft_dataset_open(tokenizer, argv[2], NULL, &data));
   need(ft_train_options_init(&options, sizeof options));
-  options.steps = 12, options.lr = 1e-3;
+  options.steps = atoi(argv[3]), options.lr = 1e-3;
   need(ft_trainer_create(model, data, NULL, NULL, &options, &w.trainer));
   signal(SIGINT, on_interrupt);
 
@@ -99,7 +100,7 @@ int main(int argc, char** argv) {
   fputs(w.status == FT_OK ? "- done\n" : "- stopped\n", stderr);
 
   need(ft_trainer_adapter(w.trainer, &adapter));
-  answer(model, tokenizer, adapter, argv[3]);
+  answer(model, tokenizer, adapter, argv[4]);
   ft_adapter_free(adapter);
   ft_trainer_free(w.trainer);
   ft_dataset_free(data);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// desktop MODEL TRAIN.jsonl QUESTION: the shape of a desktop application. A worker thread tunes, the main thread (where a
-// window would be) shows progress ten times a second; Ctrl-C ends the tuning after its micro-batch; then the model answers.
+// desktop MODEL TRAIN.jsonl STEPS QUESTION: the shape of a desktop application. A worker thread tunes, the main thread
+// (where a window would be) shows progress ten times a second; Ctrl-C ends the tuning after its micro-batch. Then the
+// model answers with what it has learned until then, and the program ends with 0.
 #include <ftlib/ftlib.h>
 
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -32,22 +34,24 @@ class Shared {
   double loss_ = 0;
 };
 
-/// Tunes until it is done or stopped; what was learned until then stays.
-void tune(const ftlib::CausalLM& model, ftlib::LoraAdapter& adapter, const ftlib::Dataset& data, Shared& shared) {
+/// Tunes until it is done or stopped; what was learned until then stays. Whether it is done.
+bool tune(const ftlib::CausalLM& model, ftlib::LoraAdapter& adapter, const ftlib::Dataset& data, int steps,
+          Shared& shared) {
   ftlib::TrainOptions options;
-  options.steps = 12, options.adamw.lr = 1e-3;
+  options.steps = steps, options.adamw.lr = 1e-3;
   ftlib::Trainer trainer(model, adapter, data.examples, options);
   try {
     while (!trainer.done()) shared.tell(trainer.step(&stop), trainer.total_steps());
   } catch (const ftlib::Error& error) {
     if (error.status() != ftlib::Status::cancelled) throw;
   }
+  return trainer.done();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 4) return std::fputs("usage: desktop MODEL TRAIN.jsonl QUESTION\n", stderr), 2;
+  if (argc != 5) return std::fputs("usage: desktop MODEL TRAIN.jsonl STEPS QUESTION\n", stderr), 2;
   const auto tokenizer = ftlib::Tokenizer::load(argv[1]);
   const auto chat = ftlib::chat_template_of(tokenizer).value();
   const auto data = ftlib::load_dataset(argv[2], tokenizer, &chat, {});
@@ -58,10 +62,11 @@ int main(int argc, char** argv) try {
 
   Shared shared;
   std::exception_ptr failure;
+  bool done = false;
   std::atomic<bool> ended{false};
   std::thread worker([&] {
     try {
-      tune(model, adapter, data, shared);
+      done = tune(model, adapter, data, std::atoi(argv[3]), shared);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -74,9 +79,9 @@ int main(int argc, char** argv) try {
   worker.join();
   shared.show();
   if (failure) std::rethrow_exception(failure);
-  std::fputs(stop ? "- stopped\n" : "- done\n", stderr);
+  std::fputs(done ? "- done\n" : "- stopped\n", stderr);
 
-  const std::vector<std::vector<std::int32_t>> prompts{ftlib::encode_messages({{{"user", argv[3]}}}, tokenizer, chat)};
+  const std::vector<std::vector<std::int32_t>> prompts{ftlib::encode_messages({{{"user", argv[4]}}}, tokenizer, chat)};
   ftlib::GenerateOptions options;
   options.max_tokens = 40, options.stop = ftlib::stop_tokens(tokenizer);
   ftlib::generate(model, &adapter, prompts, options, [&](std::size_t, std::int32_t token) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// demo FTLIB MODEL FOLDER: what `./run demo` shows. Asks the base model, the base with three examples, a LoRA and a
-// QLoRA adapter the same held-out questions (FOLDER/valid.jsonl), after tuning on FOLDER/train.jsonl with the ftlib
-// program.
+// demo FTLIB MODEL FOLDER [TIMES]: what `./run demo` shows. Asks the base model, the base with three examples, a LoRA
+// and a QLoRA adapter the same held-out questions (FOLDER/valid.jsonl), after tuning on FOLDER/train.jsonl with the
+// ftlib program. TIMES: what `./run demo` measured so far, a JSON object; with more of it it goes to FOLDER/times.json.
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -47,8 +47,8 @@ std::vector<std::string> joined(std::initializer_list<std::vector<std::string>> 
 
 class Demo {
  public:
-  Demo(std::string ftlib, std::string model, std::string folder)
-      : ftlib_(std::move(ftlib)), model_(std::move(model)), folder_(std::move(folder)) {}
+  Demo(std::string ftlib, std::string model, std::string folder, Json times)
+      : ftlib_(std::move(ftlib)), model_(std::move(model)), folder_(std::move(folder)), times_(std::move(times)) {}
 
   void run() {
     questions_ = read_questions(file("valid.jsonl"));
@@ -57,6 +57,7 @@ class Demo {
     info_ = last_event(command({"info", model_}), "info");
     comparable_ = same_files();
     show_first("base", "The base model answers");
+    note_seconds("first_answer");
     ask({"base", "base", {}, {}}, {}, file("valid.jsonl"));
     write_few_shot();
     ask({"few_shot", "few-shot (3)", {}, {}}, {}, file("few-shot.jsonl"));
@@ -65,6 +66,8 @@ class Demo {
     systems_.push_back(reference_system(questions_));
     write_results();
     show_results();
+    note_seconds("all");
+    write_times();
   }
 
  private:
@@ -158,6 +161,26 @@ class Demo {
       if (event.at("event", "event") == Json("step"))
         training.losses.push_back(event.at("loss", "step").as_number("loss"));
     return training;
+  }
+
+  /// Since ./run demo began to work.
+  void note_seconds(const char* stage) {
+    if (times_.is_null()) return;
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    times_["seconds"][stage] =
+        std::chrono::duration<double>(now).count() - times_.at("began", "TIMES").as_number("began");
+  }
+
+  /// With what this machine makes of multiply-adds: epochs of two machines are comparable then.
+  void write_times() {
+    if (times_.is_null()) return;
+    for (const System& system : systems_)
+      if (system.training) times_["epoch_seconds"][system.key] = system.training->seconds;
+    const Json peak = command({"bench", "peak"}).back();
+    for (const char* key : {"isa", "compute", "threads", "compiler", "version", "gflops"})
+      times_[key] = peak.at(key, "bench peak");
+    times_["comparable"] = comparable_;
+    ftlib::write_file_atomic(file("times.json"), ftlib::dump_json(times_) + "\n");
   }
 
   bool same_files() const {
@@ -331,7 +354,7 @@ class Demo {
   std::string ftlib_, model_, folder_;
   std::vector<Question> questions_;
   std::vector<System> systems_;
-  Json info_;
+  Json info_, times_;
   bool has_rules_ = false, comparable_ = false;
 };
 
@@ -339,9 +362,9 @@ class Demo {
 }  // namespace demo
 
 int main(int argc, char** argv) {
-  if (argc != 4) return std::fputs("usage: demo FTLIB MODEL FOLDER\n", stderr), 2;
+  if (argc != 4 && argc != 5) return std::fputs("usage: demo FTLIB MODEL FOLDER [TIMES]\n", stderr), 2;
   try {
-    demo::Demo(argv[1], argv[2], argv[3]).run();
+    demo::Demo(argv[1], argv[2], argv[3], argc == 5 ? ftlib::parse_json(argv[4], "TIMES") : ftlib::Json()).run();
   } catch (const demo::Interrupted&) {
     return std::fputs("\ninterrupted; what was finished is in the folder\n", stderr), 130;
   } catch (const std::exception& error) {

@@ -57,11 +57,15 @@ double measure(Burst burst) {
   return rates[kBursts / 2];
 }
 
+void check_compute(DType compute) {
+  FT_CHECK(compute == DType::f32 || compute == DType::bf16, invalid_argument,
+           "[peak] compute must be f32 or bf16, got ", dtype_name(compute));
+}
+
 }  // namespace
 
 double peak_flops(DType compute) {
-  FT_CHECK(compute == DType::f32 || compute == DType::bf16, invalid_argument,
-           "[peak] compute must be f32 or bf16, got ", dtype_name(compute));
+  check_compute(compute);
   static std::mutex mutex;
   static auto* known = new std::map<std::pair<Burst, int>, double>;
   const std::lock_guard lock(mutex);
@@ -69,6 +73,11 @@ double peak_flops(DType compute) {
   double& rate = (*known)[{burst, threads()}];
   if (rate == 0) rate = measure(burst);
   return rate;
+}
+
+double peak_flops_now(DType compute) {
+  check_compute(compute);
+  return measure(burst_for(compute));
 }
 
 }  // namespace ftlib::inline FTLIB_ABI

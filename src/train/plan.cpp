@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::int64_t kScratchBytes = std::int64_t{4} << 20;   // per thread: decoded panels, stacks, malloc's arenas
 constexpr std::int64_t kWritersBytes = std::int64_t{14} << 20;  // journal, adapter files, what malloc keeps back
+// By so much the memory of two runs of one command differs before they train: a huge page, and pages of files.
+constexpr std::int64_t kSpreadBytes = std::int64_t{4} << 20;
 
 /// The number behind `key` in a file of /proc, in units of 1,024 bytes; -1 where there is none.
 std::int64_t proc_kib(const char* path, const char* key) {
@@ -56,6 +58,19 @@ std::vector<Keep> keep_at(std::int64_t level, std::int64_t layers) {
   return keep;
 }
 
+/// Whether NF4 takes clearly less than what the linears are stored in.
+bool nf4_is_smaller(const CausalLM& model) {
+  const WeightFormatInfo& info = weight_format_info(model.weights().layers[0].linear[0].format);
+  return info.block_bytes * 8 > 5 * info.block_size;
+}
+
+/// The user's next steps, of those that change something in this call.
+std::string what_to_lower(const CausalLM& model, std::int64_t tokens, std::int64_t longest) {
+  const std::string batch = tokens > longest ? concat("the ", tokens, " tokens of a batch or ") : "";
+  return concat("lower ", batch, "the ", longest, " tokens of the longest record",
+                nf4_is_smaller(model) ? ", or take an nf4 base" : "");
+}
+
 }  // namespace
 
 std::int64_t MemoryPlan::layers(Keep what) const noexcept { return std::count(keep.begin(), keep.end(), what); }
@@ -78,11 +93,11 @@ MemoryPlan plan_memory(const CausalLM& model, const LoraAdapter& adapter, std::s
         kWritersBytes;
     if (plan.peak_bytes() <= plan.budget_bytes) return plan;
   }
-  throw Error(
-      Status::invalid_argument,
-      concat("[train] a memory budget of ", mib(plan.budget_bytes), " MiB is too small: this run needs at least ",
-             mib(plan.peak_bytes()), " MiB (", mib(plan.resident_bytes), " MiB model, tokenizer and records, ",
-             mib(plan.trainer_bytes), " MiB training); lower --batch-tokens or --max-length, or use --base nf4"));
+  throw Error(Status::invalid_argument,
+              concat("[train] a memory budget of ", mib(plan.budget_bytes), " MiB is too small: this run needs at least ",
+                     mib(plan.peak_bytes() + kSpreadBytes), " MiB (", mib(plan.resident_bytes + kSpreadBytes),
+                     " MiB model, tokenizer and records, ", mib(plan.trainer_bytes), " MiB training); ",
+                     what_to_lower(model, tokens, longest)));
 }
 
 RunLength run_length(std::span<const Example> examples, const TrainOptions& options) {

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "compiler.h"
+
 int main(void) {
   const float values[64] = {1.0f, -0.5f};
   unsigned char codes[32];
@@ -11,6 +13,7 @@ int main(void) {
   if (ft_nf4_quantize(values, FT_F32, 64, 64, codes, &absmax) != FT_OK) return 2;
   if (absmax != 1.0f || codes[0] != 0xf2) return 3;
   if (ft_model_free((ft_model*)values) != FT_ERROR_INVALID_ARGUMENT || !strstr(ft_last_error(), "ft_model")) return 4;
+  puts(COMPILER);
   printf("ftlib %s\n", ft_version());
   return 0;
 }
