@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One peer at one task of `ftlib bench`, in the peers' virtual environment: prints one JSON object.
 
-    peers.py step MODEL.gguf [--base bf16|nf4|f32] [--compile]     PEFT (with bitsandbytes for nf4), 4 x 512 random tokens
-    peers.py generate MODEL.gguf                                   llama.cpp's llama-bench: 512 in, 128 out
-    peers.py tokenize MODEL.gguf                                   tokenizers on random words, one core
-    peers.py load MODEL.gguf                                       transformers, after its imports
-    peers.py nf4                                                   bitsandbytes' CPU kernels in L2, one core
+    peers.py step MODEL.gguf [--base bf16|nf4|f32] [--compile | --checkpointing]
+                                           PEFT (with bitsandbytes for nf4), 4 x 512 random tokens
+    peers.py generate MODEL.gguf           llama.cpp's llama-bench: 512 in, 128 out
+    peers.py tokenize MODEL.gguf           tokenizers on random words, one core
+    peers.py load MODEL.gguf               transformers, after its imports
+    peers.py load_llama_cpp MODEL.gguf     llama.cpp's llama-bench, from its start to its first token
+    peers.py nf4                           bitsandbytes' CPU kernels in L2, one core
 """
 import argparse
 import json
@@ -39,7 +41,8 @@ def through_bitsandbytes(model):
             continue
         linear = bnb.nn.Linear4bit(module.in_features, module.out_features, bias=False, compute_dtype=torch.bfloat16,
                                    compress_statistics=True, quant_type="nf4")
-        linear.weight = bnb.nn.Params4bit(module.weight.data, requires_grad=False, compress_statistics=True, quant_type="nf4")
+        linear.weight = bnb.nn.Params4bit(module.weight.data, requires_grad=False, compress_statistics=True,
+                                          quant_type="nf4")
         parent = model.get_submodule(name.rsplit(".", 1)[0])
         setattr(parent, name.split(".")[-1], linear.to("cpu"))
 
@@ -53,6 +56,8 @@ def step(options):
     model = common.load_gguf(options.model, attention="sdpa").to(dtype)
     if options.base == "nf4":
         through_bitsandbytes(model)
+    if options.checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model = get_peft_model(model, LoraConfig(r=16, lora_alpha=32, target_modules=LINEARS, task_type="CAUSAL_LM"))
     model.train()
     run = torch.compile(model) if options.compile else model
@@ -71,10 +76,15 @@ def step(options):
     return {"tokens_per_s": tokens.numel() / statistics.median(seconds), "peak_rss_bytes": peak_rss()}
 
 
+def llama_bench(model, *more):
+    """The rows of llama.cpp's own benchmark."""
+    command = [common.llama_cpp_program("llama-bench"), "-m", model, "-t", str(os.cpu_count()), "-ngl", "0",
+               "-o", "json", *more]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def generate(options):
-    command = [common.llama_cpp_program("llama-bench"), "-m", options.model, "-p", "512", "-n", "128", "-t", str(os.cpu_count()), "-ngl", "0",
-               "-r", str(options.repeats), "-o", "json"]
-    rows = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    rows = llama_bench(options.model, "-p", "512", "-n", "128", "-r", str(options.repeats))
     rate = {("prompt" if row["n_gen"] == 0 else "new"): row["avg_ts"] for row in rows}
     return {"prompt_tokens_per_s": rate["prompt"], "new_tokens_per_s": rate["new"]}
 
@@ -112,6 +122,16 @@ def load(options):
     return {"seconds": statistics.median(seconds)}
 
 
+def load_llama_cpp(options):
+    """The whole run of a program that loads the model and computes one token, without the token's time."""
+    seconds = []
+    for _ in range(options.repeats):
+        begin = time.perf_counter()
+        row, = llama_bench(options.model, "-p", "1", "-n", "0", "-r", "1", "--no-warmup")
+        seconds.append(time.perf_counter() - begin - row["avg_ns"] / 1e9)
+    return {"seconds": statistics.median(seconds)}
+
+
 def nf4(options):
     import torch
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
@@ -134,10 +154,11 @@ def nf4(options):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("task", choices=["step", "generate", "tokenize", "load", "nf4"])
+    parser.add_argument("task", choices=["step", "generate", "tokenize", "load", "load_llama_cpp", "nf4"])
     parser.add_argument("model", type=pathlib.Path, nargs="?")
     parser.add_argument("--base", choices=["bf16", "nf4", "f32"], default="bf16")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     print(json.dumps({"event": "peer", "task": options.task, **globals()[options.task](options)}))

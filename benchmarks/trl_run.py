@@ -37,9 +37,9 @@ def main() -> int:
     data = Dataset.from_list([{"prompt": messages[:-1], "completion": messages[-1:]} for messages in records])
     model = common.load_gguf(options.model, attention="sdpa").to(torch.bfloat16)
     config = SFTConfig(output_dir=str(options.out), num_train_epochs=options.epochs, learning_rate=options.lr,
-                       per_device_train_batch_size=options.batch, lr_scheduler_type="cosine", warmup_steps=3, bf16=True, use_cpu=True,
-                       max_length=1024, report_to="none", save_strategy="no", logging_steps=10, disable_tqdm=True, seed=0,
-                       gradient_checkpointing=False)
+                       per_device_train_batch_size=options.batch, lr_scheduler_type="cosine", warmup_steps=3, bf16=True,
+                       use_cpu=True, max_length=1024, report_to="none", save_strategy="no", logging_steps=10,
+                       disable_tqdm=True, seed=0, gradient_checkpointing=False)
     lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
     trainer = SFTTrainer(model=model, args=config, train_dataset=data, peft_config=lora,
                          processing_class=smollm2.load_transformers_tokenizer(options.model))

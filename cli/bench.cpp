@@ -96,11 +96,10 @@ int bench_peak(const BenchArguments& o) {
   return kDone;
 }
 
-/// The linears of layer 0 of the model, forward and backward, on random rows.
+/// The linears of layer 0 of the model, forward and backward, on random rows, each beside a peak of its own minute.
 int bench_gemm(const BenchArguments& o) {
   apply_threads(o.model.threads);
   const CausalLM model = load(o, 1);
-  const double peak = peak_flops(model.compute());
   for (int kind = 0; kind < kLinearKinds; ++kind) {
     const WeightView& weight = model.weights().layers[0].linear[static_cast<std::size_t>(kind)];
     const std::int64_t bytes = dtype_bytes(model.compute());
@@ -109,6 +108,7 @@ int bench_gemm(const BenchArguments& o) {
     const TensorView out = matrix_view<void*>(y.data(), o.tokens, weight.out(), model.compute());
     const double flops = 2.0 * static_cast<double>(o.tokens) * static_cast<double>(weight.numel());
     const double forward = median_seconds(o.repeats, [&] { linear({in, weight, {}, {}, {}, out}); });
+    const double peak = peak_flops_now(model.compute());
     const double backward = median_seconds(o.repeats, [&] { linear_backward({out, weight, {}, {}, in}); });
     Json json = result("gemm");
     if (!o.shape.empty()) json["shape"] = o.shape;
@@ -116,6 +116,7 @@ int bench_gemm(const BenchArguments& o) {
     json["weight"] = describe(weight);
     json["tokens"] = o.tokens;
     json["backend"] = backend_used("linear");
+    json["peak_gflops"] = peak / 1e9;
     json["forward_gflops"] = flops / forward / 1e9, json["forward_peak_fraction"] = flops / forward / peak;
     json["backward_gflops"] = flops / backward / 1e9, json["backward_peak_fraction"] = flops / backward / peak;
     report(o, std::move(json));
@@ -173,6 +174,7 @@ int bench_step(const BenchArguments& o) {
   if (budget > 0) json["budget_bytes"] = budget;
   json["seconds"] = median;
   json["tokens_per_s"] = static_cast<double>(step.tokens) / median;
+  json["gflops"] = step.flops / median / 1e9;
   json["peak_fraction"] = step.flops / median / peak_flops(model.compute());
   json["peak_rss_bytes"] = resource_usage().peak_rss_bytes;
   report(o, std::move(json));

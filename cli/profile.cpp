@@ -2,6 +2,7 @@
 #include "profile.h"
 
 #include <algorithm>
+#include <array>
 
 #include "cli.h"
 #include "ftlib/io/atomic_file.h"
@@ -12,14 +13,31 @@
 namespace ftlib::cli {
 namespace {
 
-constexpr std::size_t kWidth = 11;
+/// The table's columns: 100 characters in all.
+struct Column {
+  const char* name;
+  std::size_t width;
+};
+constexpr std::size_t kNameWidth = 36;
+constexpr Column kColumns[] = {{"calls", 7}, {"ms", 10},     {"time", 7},    {"GFLOP", 9},
+                               {"GB", 8},    {"GFLOP/s", 8}, {"of peak", 8}, {"GB/s", 7}};
+using Cells = std::array<std::string, std::size(kColumns)>;
 
-std::string right(const std::string& text, std::size_t width = kWidth) {
-  return std::string(width - std::min(width, text.size()), ' ') + text;
+std::string line_text(const std::string& name, const Cells& cells) {
+  std::string text = name + std::string(kNameWidth - std::min(kNameWidth, name.size()), ' ');
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    text += std::string(kColumns[i].width - std::min(kColumns[i].width, cells[i].size()), ' ') + cells[i];
+  return text;
 }
-std::string left(const std::string& text, std::size_t width) {
-  return text + std::string(width - std::min(width, text.size()), ' ');
+
+std::string header() {
+  Cells names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = kColumns[i].name;
+  return line_text("op", names);
 }
+
+/// 0.012, 1.23, 12.3, 1234.
+std::string short_number(double value) { return fixed(value, value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3); }
 
 /// "linear q4_1 [576, 1536]"
 std::string label(const Profile::Total& total) {
@@ -48,11 +66,15 @@ Json row_json(const Profile::Total& total, double share, const Rates& rates) {
   return json;
 }
 
-std::string row_text(const std::string& name, const Profile::Total& total, double share, const Rates& rates) {
-  const auto where = [](double amount, const std::string& text) { return right(amount > 0 ? text : "-"); };
-  return concat(left(name, 42), right(total.calls > 0 ? grouped(total.calls) : "-"), right(fixed(total.seconds * 1e3, 1)),
-                right(fixed(share * 100, 1)), where(total.work.flops, fixed(rates.gflops, 1)),
-                where(total.work.flops, fixed(rates.peak_fraction, 3)), where(total.work.bytes, fixed(rates.gb_per_s, 1)));
+std::string row_text(const Profile::Total& total, double share, const Rates& rates) {
+  const auto where = [](double amount, const std::string& text) { return amount > 0 ? text : "-"; };
+  const OpWork& work = total.work;
+  return line_text(label(total), {total.calls > 0 ? grouped(total.calls) : "-", fixed(total.seconds * 1e3, 1),
+                                  fixed(share * 100, 1) + "%", where(work.flops, short_number(work.flops / 1e9)),
+                                  where(work.bytes, short_number(work.bytes / 1e9)),
+                                  where(work.flops, short_number(rates.gflops)),
+                                  where(work.flops, fixed(rates.peak_fraction * 100, 1) + "%"),
+                                  where(work.bytes, short_number(rates.gb_per_s))});
 }
 
 /// The products with weights and attention: their operands would be moved if everything else were part of them.
@@ -62,14 +84,12 @@ bool is_least(const Profile::Total& total) { return total.op.starts_with("linear
 
 void report_profile(const Profile& profile, DType compute, std::int64_t tokens, bool json, const std::string& path) {
   const double peak = peak_flops(compute);
-  if (!json)
-    print_line(concat(left("op", 42), right("calls"), right("ms"), right("% of time"), right("GFLOP/s"), right("of peak"),
-                      right("GB/s")));
+  if (!json) print_line(header());
   Profile::Total all{"all", {}, 0, profile.seconds()};
   const auto print = [&](const Profile::Total& total) {
     const double share = total.seconds / std::max(profile.seconds(), 1e-9);
     const Rates rates(total, peak);
-    json ? print_json(row_json(total, share, rates)) : print_line(row_text(label(total), total, share, rates));
+    json ? print_json(row_json(total, share, rates)) : print_line(row_text(total, share, rates));
   };
   double least = 0;
   for (const Profile::Total& total : sorted_totals(profile)) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts what operator new hands out in this program, and can make it fail. Under a sanitizer it does neither.
+// Counts what this program takes from its heap, and can make operator new fail. Under a sanitizer only count() works;
+// ThreadSanitizer does not tell of aligned memory.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -19,10 +20,13 @@
 namespace allocations {
 
 void reset_peak() noexcept;          ///< from now on the peak is of what is added to the present
-std::int64_t peak_bytes() noexcept;  ///< most bytes in use above the level of reset_peak()
-std::int64_t count() noexcept;       ///< since the program began, on all threads
+std::int64_t peak_bytes() noexcept;  ///< most bytes of operator new in use above the level of reset_peak()
 
-/// The k-th allocation from now on (from 0) throws std::bad_alloc, once; negative: none does. This thread only.
+/// Calls of malloc, calloc, realloc, aligned_alloc and posix_memalign since the program began, by whomever (operator
+/// new and the libraries that it links too), on all threads.
+std::int64_t count() noexcept;
+
+/// The k-th operator new from now on (from 0) throws std::bad_alloc, once; negative: none does. This thread only.
 void fail_at(std::int64_t k) noexcept;
 bool failed() noexcept;  ///< whether it came to that
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One table of shapes per op; it drives the tests of value, gradient and support, and the benchmarks.
+// One table of shapes per op. The tests of its values and of its backends run over it, forward and backward, and so do
+// the benchmarks, which add the shapes of a model. Tests of derivatives have small shapes of their own.
 #pragma once
 #include <cstdint>
 #include <vector>

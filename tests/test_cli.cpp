@@ -4,8 +4,12 @@
 #include <fcntl.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
+#include <sstream>
 
+#include "allocations.h"
+#include "ftlib/core/resources.h"
 #include "ftlib/io/checkpoint.h"
 #include "ftlib/io/json.h"
 #include "program.h"
@@ -146,6 +150,115 @@ TEST_CASE("cli: --profile prints every op and writes a Chrome trace") {
   CHECK(table.out.find("linear q4_1 [576, 576]") != table.out.npos);
   CHECK(table.out.find("outside ops") != table.out.npos);
   CHECK(table.out.find("moved for each of 32 tokens: ") != table.out.npos);
+}
+
+TEST_CASE("cli: the table of --profile has time, FLOP, bytes and fraction of the peak of every op, in 100 columns") {
+  const TemporaryFolder folder;
+  const auto here = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());  // where the trace goes
+  const ProgramResult result = run_program({"bench", "step", "--model", test_model("SmolLM2-135M-Instruct.Q4_1.gguf"),
+                                            "--tokens", "32", "--length", "32", "--repeats", "1", "--profile"});
+  std::filesystem::current_path(here);
+  REQUIRE(result.code == 0);
+  std::istringstream lines(result.out.substr(result.out.find("\nop ") + 1));
+  std::string line;
+  std::getline(lines, line);
+  CHECK(line.size() == 100);
+  CHECK(line.find("calls        ms   time    GFLOP      GB GFLOP/s of peak   GB/s") != line.npos);
+  int rows = 0;
+  bool has_all = false;
+  while (std::getline(lines, line) && !line.starts_with("moved ")) {
+    CAPTURE(line);
+    ++rows;
+    CHECK(line.size() == 100);
+    if (!line.starts_with("linear q4_1 [576, 576] ") && !line.starts_with("all ")) continue;
+    has_all |= line.starts_with("all ");
+    std::string calls;
+    double ms = 0, share = 0, gflop = 0, gb = 0, gflops = 0, peak = 0, gb_per_s = 0;
+    char percent = 0;
+    std::istringstream columns(line.substr(36));
+    columns >> calls >> ms >> share >> percent >> gflop >> gb >> gflops >> peak >> percent >> gb_per_s;
+    if (line.starts_with("linear "))
+      CHECK(gflop == doctest::Approx(60 * 2 * 32 * 576 * (576 + 16) / 1e9).epsilon(0.01));
+    CHECK(gflop / ms * 1e3 == doctest::Approx(gflops).epsilon(0.02));
+    CHECK(gb / ms * 1e3 == doctest::Approx(gb_per_s).epsilon(0.06));  // of two digits
+    CHECK(peak > 0);
+  }
+  CHECK(rows > 15);
+  CHECK(has_all);
+}
+
+TEST_CASE("cli: an unknown FTLIB_FORCE_BACKEND ends with 1 and the names of those that are there") {
+  const TemporaryFolder folder;
+  setenv("FTLIB_FORCE_BACKEND", "sse9", 1);
+  const ProgramResult peak = run_program({"bench", "peak"});
+  const ProgramResult tuned = run_program(tune(folder / "run", {"--train", kRecords, "--steps", "1"}));
+  unsetenv("FTLIB_FORCE_BACKEND");
+  for (const ProgramResult& result : {peak, tuned}) {
+    CHECK(result.code == 1);
+    CHECK(result.out.empty());
+    CHECK(result.err.find("[FTLIB_FORCE_BACKEND] no such backend") != std::string::npos);
+    CHECK(result.err.find("got sse9, want one of ") != std::string::npos);
+    CHECK(result.err.find("portable, ref") != std::string::npos);
+  }
+  setenv("FTLIB_FORCE_BACKEND", "portable", 1);
+  const ProgramResult known = run_program({"bench", "peak", "--json"});
+  unsetenv("FTLIB_FORCE_BACKEND");
+  CHECK(known.code == 0);
+  CHECK(known.out.find("\"isa\":\"portable\"") != std::string::npos);
+}
+
+namespace {
+
+/// "... needs at least 305 MiB ..."
+std::int64_t minimum_of(const ProgramResult& refused) {
+  const std::string before = "needs at least ";
+  const std::size_t at = refused.err.find(before);
+  return at == std::string::npos ? 0 : std::stoll(refused.err.substr(at + before.size()));
+}
+
+}  // namespace
+
+TEST_CASE("cli: the minimum that --memory names is enough and is kept, and clearly less is refused") {
+  if (!FTLIB_COUNT_ALLOCATIONS) {
+    MESSAGE("skipped: a sanitizer takes memory of its own, as much as it likes");
+    return;
+  }
+  const TemporaryFolder folder;
+  const auto with = [&](std::int64_t mib) {
+    return run_program(tune(folder / "run", {"--train", kRecords, "--memory", concat(mib, "MiB")}));
+  };
+  const ProgramResult hopeless = with(1);
+  CHECK(hopeless.code == 2);
+  const std::int64_t minimum = minimum_of(hopeless);
+  REQUIRE(minimum > 100);
+  // Two runs of one command differ by some pages, huge ones perhaps: what is named covers 4 MiB of it.
+  const ProgramResult less = with(minimum - 8);
+  CHECK(less.code == 2);
+  CHECK(minimum_of(less) > minimum - 8);
+  CHECK_FALSE(std::filesystem::exists(folder / "run"));
+  const ProgramResult enough = with(minimum);
+  REQUIRE_MESSAGE(enough.code == 0, enough.err);
+  const Json done = events(enough).back();
+  CHECK(kind(done) == "done");
+  const std::int64_t inherited = resource_usage().peak_rss_bytes;  // Linux keeps the parent's peak through exec
+  if (inherited > minimum << 20) MESSAGE("the peak is not judged: this program had a higher one before");
+  else CHECK(done.at("peak_rss_bytes", "done").as_integer("peak_rss_bytes") <= minimum << 20);
+}
+
+TEST_CASE("cli: a refused --memory names what would need less in this very call") {
+  const std::string model = test_model("SmolLM2-135M-Instruct.Q4_1.gguf");
+  const auto says = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args{"bench", "step", "--model", model, "--memory", "1MiB"};
+    args.insert(args.end(), more.begin(), more.end());
+    const ProgramResult result = run_program(args);
+    CHECK(result.code == 2);
+    return result.err.substr(std::min(result.err.find("; lower "), result.err.size()));
+  };
+  CHECK(says({}) == "; lower the 2048 tokens of a batch or the 512 tokens of the longest record\n");
+  CHECK(says({"--tokens", "64", "--length", "64", "--base", "nf4"}) == "; lower the 64 tokens of the longest record\n");
+  CHECK(says({"--tokens", "64", "--length", "64", "--base", "bf16"}) ==
+        "; lower the 64 tokens of the longest record, or take an nf4 base\n");
 }
 
 TEST_CASE("cli: SIGTERM and SIGINT end within one step, save, exit with 130, and --resume gives the bytes of one run") {

@@ -83,7 +83,8 @@ INLINE void store_sums(float* to, const __m512 (&sum)[kRows][kVectors]) {
       finish_vector(job.out, row + r, v * 16, first_lanes(job.columns - v * 16), _mm512_loadu_ps(sums));
 }
 
-/// finish_vector of a whole tile without bias, as nearly all are: nothing is masked, nothing leaves its register.
+/// finish_vector of a whole tile of the most rows without bias, as nearly all are: nothing is masked, nothing leaves its
+/// register.
 template <bool kBf16, int kRows, int kVectors>
 INLINE void finish_whole(const GemmFinish& out, std::int64_t row, const __m512 (&sum)[kRows][kVectors]) {
   using Value = std::conditional_t<kBf16, std::uint16_t, float>;
@@ -108,15 +109,15 @@ INLINE void finish_whole(const GemmFinish& out, std::int64_t row, const __m512 (
 
 template <int kRows, int kVectors>
 INLINE void finish_tile(const TileJob& job, std::int64_t row, const __m512 (&sum)[kRows][kVectors]) {
-  if (job.columns < kVectors * 16 || job.out.bias) {
-    float sums[kRows * kVectors * 16];
-    store_sums(sums, sum);
-    finish_edge(job, row, kRows, kVectors, sums);
-  } else if (job.out.bf16) {
-    finish_whole<true>(job.out, row, sum);
-  } else {
-    finish_whole<false>(job.out, row, sum);
+  if constexpr (kRows == (kVectors == 4 ? 6 : 12)) {
+    if (job.columns == kVectors * 16 && !job.out.bias) {
+      if (job.out.bf16) return finish_whole<true>(job.out, row, sum);
+      return finish_whole<false>(job.out, row, sum);
+    }
   }
+  float sums[kRows * kVectors * 16];
+  store_sums(sums, sum);
+  finish_edge(job, row, kRows, kVectors, sums);
 }
 
 template <class Dot, int kRows, int kVectors>

@@ -94,8 +94,9 @@ MemoryPlan plan_memory(const CausalLM& model, const LoraAdapter& adapter, std::s
     if (plan.peak_bytes() <= plan.budget_bytes) return plan;
   }
   throw Error(Status::invalid_argument,
-              concat("[train] a memory budget of ", mib(plan.budget_bytes), " MiB is too small: this run needs at least ",
-                     mib(plan.peak_bytes() + kSpreadBytes), " MiB (", mib(plan.resident_bytes + kSpreadBytes),
+              concat("[train] a memory budget of ", mib(plan.budget_bytes),
+                     " MiB is too small: this run needs at least ", mib(plan.peak_bytes() + kSpreadBytes), " MiB (",
+                     mib(plan.resident_bytes + kSpreadBytes),
                      " MiB model, tokenizer and records, ", mib(plan.trainer_bytes), " MiB training); ",
                      what_to_lower(model, tokens, longest)));
 }

@@ -11,4 +11,7 @@ namespace ftlib::inline FTLIB_ABI {
 /// thread count. Thread-safe.
 double peak_flops(DType compute);
 
+/// The same, measured now: for what is timed in other minutes than those of the first call. Thread-safe.
+double peak_flops_now(DType compute);
+
 }  // namespace ftlib

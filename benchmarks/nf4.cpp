@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// NF4 on a block of a weight that stays in a second-level cache, on one core, in elements a second.
+#include "ftlib/core/buffer.h"
+#include "ftlib/core/parallel.h"
+#include "ftlib/core/random.h"
+#include "ftlib/ops/nf4.h"
+#include "register.h"
+
+using namespace ftlib;
+
+namespace {
+
+struct Nf4Block {
+  static constexpr std::int64_t kElements = 128 << 10;
+  Buffer values{kElements * 4}, codes{kElements / 2}, absmax{kElements / 64 * 4}, out{kElements * 4};
+  DType dtype;
+
+  explicit Nf4Block(DType type) : dtype(type) {
+    Random random(3);
+    for (std::int64_t i = 0; i < kElements; ++i) values.as<float>()[i] = static_cast<float>(random.normal());
+    set_threads(1);
+    quantize();
+  }
+  ~Nf4Block() { set_threads(threads_); }
+  void quantize() {
+    nf4_quantize({vector_view<const void*>(values.data(), kElements), 64,
+                  vector_view<void*>(codes.data(), kElements / 2, DType::u8),
+                  vector_view<void*>(absmax.data(), kElements / 64)});
+  }
+  void dequantize() {
+    WeightView weight;
+    weight.format = WeightFormat::nf4, weight.block_size = 64, weight.shape[0] = 1, weight.shape[1] = kElements;
+    weight.data = codes.data(), weight.scales = absmax.data();
+    nf4_dequantize({weight, vector_view<void*>(out.data(), kElements, dtype)});
+  }
+  void report(benchmark::State& state) const {
+    state.counters["elem/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * double{kElements},
+                                                  benchmark::Counter::kIsRate);
+  }
+
+ private:
+  int threads_ = threads();
+};
+
+void bm_nf4_quantize(benchmark::State& state, DType dtype) {
+  Nf4Block block(dtype);
+  for (auto _ : state) block.quantize();
+  block.report(state);
+}
+
+void bm_nf4_dequantize(benchmark::State& state, DType dtype) {
+  Nf4Block block(dtype);
+  for (auto _ : state) block.dequantize();
+  block.report(state);
+}
+
+using Register = float __attribute__((vector_size(64), may_alias));
+
+/// As wide as the CPU stores.
+__attribute__((target_clones("default", "avx2", "avx512f"))) void fill(std::byte* out, std::int64_t bytes) {
+  const Register value = {1, 2, 3};
+  for (auto *at = reinterpret_cast<Register*>(out), *end = at + bytes / std::int64_t{sizeof value}; at != end; ++at)
+    *at = value;
+}
+
+/// The ceiling of nf4_dequantize: its output stored to the same memory, with nothing read and nothing computed.
+void bm_nf4_store(benchmark::State& state, DType dtype) {
+  Nf4Block block(dtype);
+  for (auto _ : state) {
+    fill(block.out.data(), Nf4Block::kElements * dtype_bytes(dtype));
+    benchmark::ClobberMemory();
+  }
+  block.report(state);
+}
+
+const bool registered = [] {
+  add_benchmark("nf4_quantize", "", bm_nf4_quantize);
+  add_benchmark("nf4_dequantize", "", bm_nf4_dequantize);
+  add_benchmark("nf4_store", "", bm_nf4_store);
+  return true;
+}();
+
+}  // namespace
