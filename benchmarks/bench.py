@@ -103,21 +103,21 @@ def steps_rows(e):
         return f"{x.median('tokens_per_s'):,.0f} tok/s, {x.median('peak_fraction'):.1%} of peak, " \
                f"{x.median('peak_rss_bytes') / GIB:.2f} GiB"
 
-    def row(name, what, x, ask, good):
+    def row(what, x, ask, good):
         return what, rate(x), ask, good
 
     def relative(x):
         return median_ratio(x, base)
 
     nf4, native, f32, avx2, small = (e[f"step {name}"] for name in ("nf4", "native", "f32", "avx2", "memory"))
-    yield row("bf16", "LoRA step bf16, 4 x 512, r 16, all linears", base, ">= 65 % of peak, <= 1.3 GiB",
+    yield row("LoRA step bf16, 4 x 512, r 16, all linears", base, ">= 65 % of peak, <= 1.3 GiB",
               base.median("peak_fraction") >= 0.65 and base.median("peak_rss_bytes") <= 1.3 * GIB)
     yield ("QLoRA step, NF4 + double quant",
            f"{relative(nf4):.1%} of the bf16 step, {nf4.median('peak_rss_bytes') / GIB:.2f} GiB",
            ">= 97 %, <= 1.1 GiB", relative(nf4) >= 0.97 and nf4.median("peak_rss_bytes") <= 1.1 * GIB)
     yield "native Q4_1 step", f"{relative(native):.1%} of the bf16 step", ">= 95 %", relative(native) >= 0.95
-    yield row("f32", "f32 compute", f32, ">= 65 % of the f32 peak", f32.median("peak_fraction") >= 0.65)
-    yield row("avx2", "f32 compute, AVX2 backend", avx2, ">= 55 % of the AVX2 peak",
+    yield row("f32 compute", f32, ">= 65 % of the f32 peak", f32.median("peak_fraction") >= 0.65)
+    yield row("f32 compute, AVX2 backend", avx2, ">= 55 % of the AVX2 peak",
               avx2.median("peak_fraction") >= 0.55)
     kept = median_ratio(small, native)
     yield ("native step with --memory 700MiB",

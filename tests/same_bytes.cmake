@@ -1,13 +1,7 @@
 # Runs a quickstart and the command line's `tune` of the same 12 steps: the adapters have the same bytes. The model is the one
 # that `./run test` downloads. Run by ctest with COMMAND (a list), PROGRAM, RECORDS and WORK.
 include(${CMAKE_CURRENT_LIST_DIR}/demo_model.cmake)
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)
-  if(NOT code EQUAL 0)
-    message(FATAL_ERROR "${ARGN} ended with ${code}:\n${out}")
-  endif()
-  set(out "${out}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")

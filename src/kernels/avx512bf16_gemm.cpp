@@ -49,10 +49,6 @@ template <class Dot, int kRows, int kVectors>
   }
 }
 
-__mmask16 first_lanes(std::int64_t count) {
-  return count >= 16 ? __mmask16{0xffff} : count <= 0 ? __mmask16{0} : static_cast<__mmask16>((1u << count) - 1);
-}
-
 /// y = alpha * acc + bias + beta * add for 16 columns of one row.
 void finish_vector(const GemmFinish& out, std::int64_t row, std::int64_t column, __mmask16 mask, __m512 acc) {
   acc = _mm512_mul_ps(acc, _mm512_set1_ps(out.alpha));
@@ -80,7 +76,7 @@ INLINE void store_sums(float* to, const __m512 (&sum)[kRows][kVectors]) {
 [[gnu::noinline]] void finish_edge(const TileJob& job, std::int64_t row, int rows, int vectors, const float* sums) {
   for (int r = 0; r < rows; ++r)
     for (int v = 0; v < vectors; ++v, sums += 16)
-      finish_vector(job.out, row + r, v * 16, first_lanes(job.columns - v * 16), _mm512_loadu_ps(sums));
+      finish_vector(job.out, row + r, v * 16, first16(job.columns - v * 16), _mm512_loadu_ps(sums));
 }
 
 /// finish_vector of a whole tile of the most rows without bias, as nearly all are: nothing is masked, nothing leaves its

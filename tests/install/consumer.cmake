@@ -1,5 +1,6 @@
 # What the tests of this folder share. They install ftlib from BUILD and build programs of somebody else's with
 # GENERATOR; all builds are out of tree, all paths have a space.
+include(${CMAKE_CURRENT_LIST_DIR}/../run.cmake)
 set(GNU_compilers gcc g++)
 set(Clang_compilers clang clang++)
 set(compilers "")  # those that this machine has
@@ -12,14 +13,6 @@ foreach(compiler GNU Clang)
     message(STATUS "${cxx} is not here: not tried")
   endif()
 endforeach()
-
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)
-  if(NOT code EQUAL 0)
-    message(FATAL_ERROR "${ARGN}:\n${out}")
-  endif()
-  set(out "${out}" PARENT_SCOPE)
-endfunction()
 
 # Whatever is installed has to say whose it is.
 function(install_into prefix)
