@@ -87,33 +87,37 @@ void quantize_blocks(const T* values, std::int64_t size, std::int64_t count, std
   }
 }
 
-/// 32 codes to 32 values of a block whose products are in a table.
+/// 64 codes to 64 values of a block whose products are in a table.
 class Decoder {
  public:
   explicit Decoder(float absmax) noexcept
       : products_(_mm512_mul_ps(_mm512_loadu_ps(kNf4Values), _mm512_set1_ps(absmax))),
         table_((__m512i)_mm512_cvtne2ps_pbh(products_, products_)) {}  // twice: the lookup reads five bits
-  /// A word for each code, the high nibble's first. The shift is a product: the ports of shuffles are taken.
+  /// A lookup reads the low five bits of a word. One shuffle brings both halves' codes into the words, that of element
+  /// i and that of element i + 32, for shuffles are what the ports are short of; the shifts are products.
   void run(const std::uint8_t* codes, bf16* out) const noexcept {
-    const __m512i bytes = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
-    const __m512i words = _mm512_mulhi_epu16(_mm512_permutexvar_epi8(spread_, bytes), _mm512_set1_epi32(256 << 16 | 16));
-    _mm512_storeu_si512(out, _mm512_permutexvar_epi16(words, table_));
+    const __m512i bytes = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)));
+    const __m512i words = _mm512_permutexvar_epi8(spread_, bytes);
+    const __m512i one = _mm512_mulhi_epu16(words, _mm512_set1_epi32(1 << 24 | 1 << 12));
+    const __m512i two = _mm512_mask_mulhi_epu16(words, 0x55555555, words, _mm512_set1_epi16(1 << 4));
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi16(one, table_));
+    _mm512_storeu_si512(out + 32, _mm512_permutexvar_epi16(two, table_));
   }
   void run(const std::uint8_t* codes, float* out) const noexcept {
-    for (int half = 0; half < 2; ++half) {
-      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + 8 * half));
+    for (int part = 0; part < 4; ++part) {
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + 8 * part));
       const __m512i words = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(_mm_srli_epi16(bytes, 4), bytes));
-      _mm512_storeu_ps(out + 16 * half, _mm512_permutexvar_ps(words, products_));
+      _mm512_storeu_ps(out + 16 * part, _mm512_permutexvar_ps(words, products_));
     }
   }
 
  private:
   __m512 products_;
   __m512i table_;
-  /// Byte i / 4 in place i.
-  __m512i spread_ = _mm512_set_epi8(15, 15, 15, 15, 14, 14, 14, 14, 13, 13, 13, 13, 12, 12, 12, 12, 11, 11, 11, 11, 10,
-                                    10, 10, 10, 9, 9, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7, 6, 6, 6, 6, 5, 5, 5, 5, 4, 4, 4, 4, 3,
-                                    3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+  /// Bytes i, i + 16, i + 16, i in place 4 i.
+  __m512i spread_ = _mm512_set_epi64(0x0f1f1f0f0e1e1e0e, 0x0d1d1d0d0c1c1c0c, 0x0b1b1b0b0a1a1a0a,
+                                     0x0919190908181808, 0x0717170706161606, 0x0515150504141404,
+                                     0x0313130302121202, 0x0111110100101000);
 };
 
 /// The scales of `n` blocks from `begin`; in `buffer` where they are quantised themselves.
@@ -132,10 +136,10 @@ bool have_normal_products(const float* absmax, std::int64_t n) noexcept {
   return (normal | _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_EQ_OQ)) == 0xffff;
 }
 
-/// Blocks [begin, end), of kRuns runs of 32; 0: of any number.
+/// Blocks [begin, end), of kRuns runs of 64; 0: of any number.
 template <int kRuns, class T>
 void dequantize_blocks(const WeightView& weight, std::int64_t begin, std::int64_t end, T* values) noexcept {
-  const std::int64_t size = kRuns > 0 ? kRuns * 32 : weight.block_size;
+  const std::int64_t size = kRuns > 0 ? kRuns * 64 : weight.block_size;
   const auto* codes = static_cast<const std::uint8_t*>(weight.data) + begin * size / 2;
   T* out = values + begin * size;
   for (std::int64_t group = begin; group < end; group += kGroup) {
@@ -150,8 +154,8 @@ void dequantize_blocks(const WeightView& weight, std::int64_t begin, std::int64_
     }
     for (std::int64_t i = 0; i < n; ++i, codes += size / 2, out += size) {
       const Decoder decoder(absmax[i]);
-#pragma GCC unroll 4
-      for (std::int64_t k = 0; k < size; k += 32) decoder.run(codes + k / 2, out + k);
+#pragma GCC unroll 2
+      for (std::int64_t k = 0; k < size; k += 64) decoder.run(codes + k / 2, out + k);
     }
   }
 }
@@ -159,7 +163,7 @@ void dequantize_blocks(const WeightView& weight, std::int64_t begin, std::int64_
 template <class T>
 Status dequantize(const WeightView& weight, T* values) noexcept {
   const std::int64_t grain = 16 * kNf4Piece / weight.block_size;
-  const auto blocks = weight.block_size == 64 ? dequantize_blocks<2, T> : dequantize_blocks<0, T>;
+  const auto blocks = weight.block_size == 64 ? dequantize_blocks<1, T> : dequantize_blocks<0, T>;
   parallel_ranges(weight.numel() / weight.block_size, grain,
                   [&](std::int64_t begin, std::int64_t end) { blocks(weight, begin, end, values); });
   return Status::ok;
@@ -167,11 +171,11 @@ Status dequantize(const WeightView& weight, T* values) noexcept {
 
 }  // namespace
 
-/// Whole blocks in bf16 and f32; the rest is rare.
+/// Whole blocks of 64 and more in bf16 and f32; the rest is rare.
 Status avx512_nf4_dequantize(const Nf4DequantizeArgs& args) noexcept {
   const WeightView& weight = args.weight;
   const DType dtype = args.values.dtype;
-  const bool whole = weight.block_size % 32 == 0 && weight.numel() % weight.block_size == 0 && weight.block_size <= 4096;
+  const bool whole = weight.block_size % 64 == 0 && weight.numel() % weight.block_size == 0 && weight.block_size <= 4096;
   const bool plain = dtype != DType::f16 && (weight.dtype == DType::f32 || weight.dtype == dtype);
   if (!whole || !plain) return Status::unsupported;
   return dtype == DType::f32 ? dequantize(weight, data_as<float>(args.values))
