@@ -30,7 +30,8 @@ using MergeProgressFunction = std::function<void(const MergeProgress&)>;
 /// Throws Error{mismatch} as check_base(), or where the adapter's modules are not the base's; Error{invalid_argument}
 /// for another format, for an `out` that is the base or a folder with something in it; Error{non_finite} naming the
 /// tensor where NaN or infinity is in the base or beyond the format's range; Error{unsupported} where the output's
-/// container cannot say what the base's does; Error{io_error}. On any error nothing is left at `out`.
+/// container cannot say what the base's does; Error{io_error}. On any error nothing new is left at `out`; a GGUF file
+/// that is already there is replaced as a whole once all is written.
 void merge_adapter(const ModelFiles& base, const AdapterFile& adapter, const std::string& out, WeightFormat format,
                    const MergeProgressFunction& progress = {});
 
