@@ -2,7 +2,6 @@
 #include "ftlib/core/digest.h"
 
 #include <fcntl.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,11 +31,8 @@ struct Sha256::Context {
 };
 
 Sha256::Sha256() : context_(std::make_unique<Context>()) {
-  // Every libcrypto has SHA-256; what it may lack is the memory to look it up. The queue of errors is the host's too.
-  ERR_set_mark();
-  const bool begun = context_->state && EVP_DigestInit_ex(context_->state, EVP_sha256(), nullptr) == 1;
-  ERR_pop_to_mark();
-  FT_CHECK(begun, out_of_memory,
+  // Every libcrypto has SHA-256; what it may lack is the memory to look it up.
+  FT_CHECK(context_->state && EVP_DigestInit_ex(context_->state, EVP_sha256(), nullptr) == 1, out_of_memory,
            "[sha256] libcrypto cannot begin SHA-256: out of memory");
 }
 Sha256::Sha256(Sha256&&) noexcept = default;
