@@ -136,10 +136,10 @@ bool have_normal_products(const float* absmax, std::int64_t n) noexcept {
   return (normal | _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_EQ_OQ)) == 0xffff;
 }
 
-/// Blocks [begin, end), of kRuns runs of 64; 0: of any number.
-template <int kRuns, class T>
+/// Blocks [begin, end), of kSize elements; 0: of the weight's own number.
+template <std::int64_t kSize, class T>
 void dequantize_blocks(const WeightView& weight, std::int64_t begin, std::int64_t end, T* values) noexcept {
-  const std::int64_t size = kRuns > 0 ? kRuns * 64 : weight.block_size;
+  const std::int64_t size = kSize > 0 ? kSize : weight.block_size;
   const auto* codes = static_cast<const std::uint8_t*>(weight.data) + begin * size / 2;
   T* out = values + begin * size;
   for (std::int64_t group = begin; group < end; group += kGroup) {
@@ -163,7 +163,7 @@ void dequantize_blocks(const WeightView& weight, std::int64_t begin, std::int64_
 template <class T>
 Status dequantize(const WeightView& weight, T* values) noexcept {
   const std::int64_t grain = 16 * kNf4Piece / weight.block_size;
-  const auto blocks = weight.block_size == 64 ? dequantize_blocks<1, T> : dequantize_blocks<0, T>;
+  const auto blocks = weight.block_size == 64 ? dequantize_blocks<64, T> : dequantize_blocks<0, T>;
   parallel_ranges(weight.numel() / weight.block_size, grain,
                   [&](std::int64_t begin, std::int64_t end) { blocks(weight, begin, end, values); });
   return Status::ok;

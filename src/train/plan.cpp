@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 
 #include "ftlib/core/parallel.h"
+#include "ftlib/core/resources.h"
 
 namespace ftlib::inline FTLIB_ABI {
 namespace {
@@ -16,18 +16,6 @@ constexpr std::int64_t kScratchBytes = std::int64_t{4} << 20;   // per thread: d
 constexpr std::int64_t kWritersBytes = std::int64_t{14} << 20;  // journal, adapter files, what malloc keeps back
 // By so much the memory of two runs of one command differs before they train: a huge page, and pages of files.
 constexpr std::int64_t kSpreadBytes = std::int64_t{4} << 20;
-
-/// The number behind `key` in a file of /proc, in units of 1,024 bytes; -1 where there is none.
-std::int64_t proc_kib(const char* path, const char* key) {
-  std::int64_t value = -1;
-  if (std::FILE* file = std::fopen(path, "re")) {
-    char line[256];
-    while (value < 0 && std::fgets(line, sizeof line, file))
-      if (std::strncmp(line, key, std::strlen(key)) == 0) value = std::strtoll(line + std::strlen(key), nullptr, 10);
-    std::fclose(file);
-  }
-  return value;
-}
 
 std::int64_t read_limit(const char* path) {
   std::int64_t value = -1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <string_view>
 
 #include "ftlib/config.h"
 
@@ -13,5 +14,9 @@ struct ResourceUsage {
 };
 
 ResourceUsage resource_usage() noexcept;
+
+/// The number behind `key`, as "VmRSS:", at the begin of a line in the first 16 KiB of a file of /proc, in units of
+/// 1,024 bytes; -1 where there is none. Allocates nothing. Thread-safe.
+std::int64_t proc_kib(const char* path, std::string_view key) noexcept;
 
 }  // namespace ftlib
