@@ -12,6 +12,7 @@ benchmarks/baseline.json; a machine that has no baseline, or is not quiet, is to
 """
 import argparse
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -314,7 +315,9 @@ def machine():
             "model": cpu.get("model", "?"), "cpus": os.cpu_count(), "memory_gib": memory, "kernel": os.uname().release}
 
 
+@functools.cache
 def commit():
+    """That of the program that is measured: asked once, before the report's own pages count as changes."""
     def git(*args):
         done = subprocess.run(["git", "-C", ROOT, *args], capture_output=True, text=True)
         return done.stdout.strip()
