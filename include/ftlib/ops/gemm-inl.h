@@ -88,11 +88,11 @@ struct GemmPlan {
       lanes = round_up(lanes, std::max<std::int64_t>(weight_format_info(problem.b.view.format).block_size, width));
     return std::min(ceil_div(lanes, width), ceil_div(problem.columns, width));
   }
-  /// About 24 chunks where the rows of one are enough to pay for its panels; more where there are so many rows that the
-  /// next panel would find them gone from the caches.
+  /// Up to 36 chunks, which many numbers of threads share evenly, where the rows of one are enough to pay for its panels;
+  /// more where there are so many rows that the next panel would find them gone from the caches.
   void cut_rows() noexcept {
     const std::int64_t least = column_chunks == 1 ? 96 : 192;
-    const std::int64_t wanted = std::max(std::clamp<std::int64_t>(ceil_div(24, column_chunks * slices), 1,
+    const std::int64_t wanted = std::max(std::clamp<std::int64_t>(36 / (column_chunks * slices), 1,
                                                                   std::max<std::int64_t>(problem.rows / least, 1)),
                                          ceil_div(problem.rows, kMostRows));
     const std::int64_t step = packs_a || packs_u ? kernel.width : kernel.row_step;
