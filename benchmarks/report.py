@@ -74,12 +74,14 @@ class Sweep:
     judge: object = None  # rows -> what was found, and whether it is what the note says was asked
     logarithmic: bool = True
     shape: bool = False   # the model is a random one of that shape
+    repeats: object = lambda x: 1  # x -> steps a round, of which the median counts
 
 
 SWEEPS = [
     Sweep("tokens", "Tokens a step", "tokens a step, segments of 256", [256, 512, 1024, 2048, 4096, 8192, 16384],
-          lambda x: ["--tokens", x, "--length", 256], "Asked: the rate flat within 5 % from 1,024 tokens up.",
-          judge_tokens),
+          lambda x: ["--tokens", x, "--length", 256],
+          "A round of a point: as many steps as make 8,192 tokens. Asked: the rate flat within 5 % from 1,024 tokens up.",
+          judge_tokens, repeats=lambda x: max(1, 8192 // x)),
     Sweep("context", "Length of the context", "tokens a segment, 8,192 a step",
           [128, 256, 512, 1024, 2048, 4096, 8192], lambda x: ["--tokens", 8192, "--length", x],
           "Asked: the time follows the FLOP model within 15 %, that is, the FLOP/s stay; memory does not grow with the "
@@ -91,7 +93,8 @@ SWEEPS = [
           "Asked: the head's cost follows the supervised rows (here: within 15 %). The head: its product, its backward "
           "and the loss, as --profile times them.", judge_supervised, False),
     Sweep("threads", "Threads", "threads", [1, 2], lambda x: ["--threads", x],
-          "Asked: at least 1.9 times the rate on two.", judge_threads, False),
+          "A round: three steps on each. Asked: at least 1.9 times the rate on two.", judge_threads, False,
+          repeats=lambda x: 3),
     Sweep("model", "Size of the model", "random weights in this shape, NF4 with double quantisation, 512 tokens",
           list(bench.SHAPES), lambda x: [*NF4, "--tokens", 512, "--length", 512],
           "Asked of the 7 B shape: at least 60 % of the peak within 8 GiB.", judge_model, False, True),
@@ -106,7 +109,7 @@ def head_seconds_per_token(step, profile):
 
 
 def values_of(objects):
-    """What one run of `ftlib bench step --repeats 1` said."""
+    """What one run of `ftlib bench step` said."""
     step, *profile = objects
     values = {key: step[key] for key in ("tokens_per_s", "seconds", "gflops", "peak_fraction", "peak_rss_bytes")}
     if profile:
@@ -118,7 +121,7 @@ def measure(sweep, build, model, rounds):
     peak, experiments = bench.peak_experiment(build), []
     for x in sweep.points:
         source = ["--shape", x] if sweep.shape else ["--model", model]
-        command = [build / "ftlib", "bench", "step", "--json", "--repeats", 1, *source, *sweep.options(x)]
+        command = [build / "ftlib", "bench", "step", "--json", "--repeats", sweep.repeats(x), *source, *sweep.options(x)]
         experiments.append(bench.Experiment(f"{sweep.name} {x}", command))
     bench.run_rounds([peak, *experiments], rounds)
     rows = []

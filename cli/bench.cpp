@@ -46,6 +46,12 @@ CausalLM load(const BenchArguments& o, std::int64_t layers = INT64_MAX) {
   return CausalLM::load(*files, o.model.base_format(), o.model.compute_dtype());
 }
 
+/// The upper one of two.
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
 /// Median seconds of `repeats` runs after one that warms up.
 template <class Body>
 double median_seconds(std::int64_t repeats, Body&& body) {
@@ -56,8 +62,7 @@ double median_seconds(std::int64_t repeats, Body&& body) {
     body();
     seconds.push_back(now() - begin);
   }
-  std::sort(seconds.begin(), seconds.end());
-  return seconds[seconds.size() / 2];
+  return median(std::move(seconds));
 }
 
 void report(const BenchArguments& o, Json json) {
@@ -155,27 +160,28 @@ int bench_step(const BenchArguments& o) {
   const std::int64_t budget = o.memory.empty() ? 0 : parse_bytes(o.memory);
   const MemoryPlan plan = plan_memory(model, adapter, examples, options, budget);
   Trainer trainer(model, adapter, examples, options, plan.keep);
-  std::vector<double> seconds;
-  StepReport step;
-  seconds.push_back(trainer.step().seconds);
+  StepReport step = trainer.step();
+  std::vector<double> seconds, peaks = {peak_flops_now(model.compute())};
   Profile profile;
-  {
-    std::optional<ProfileScope> scope;
-    if (o.profile) scope.emplace(profile);
-    while (!trainer.done()) seconds.push_back((step = trainer.step()).seconds);
+  while (!trainer.done()) {
+    {
+      std::optional<ProfileScope> scope;
+      if (o.profile) scope.emplace(profile);
+      seconds.push_back((step = trainer.step()).seconds);
+    }
+    peaks.push_back(peak_flops_now(model.compute()));  // beside each step: neighbours come and go
   }
-  std::sort(seconds.begin() + 1, seconds.end());
-  const double median = seconds[1 + (seconds.size() - 1) / 2];
+  const double typical = median(std::move(seconds));
   Json json = result("step");
   if (!o.shape.empty()) json["shape"] = o.shape;
   json["base"] = o.model.base, json["compute"] = dtype_name(model.compute());
   json["tokens"] = step.tokens, json["segment"] = o.length, json["supervised_tokens"] = step.supervised_tokens,
   json["rank"] = o.rank;
   if (budget > 0) json["budget_bytes"] = budget;
-  json["seconds"] = median;
-  json["tokens_per_s"] = static_cast<double>(step.tokens) / median;
-  json["gflops"] = step.flops / median / 1e9;
-  json["peak_fraction"] = step.flops / median / peak_flops(model.compute());
+  json["seconds"] = typical;
+  json["tokens_per_s"] = static_cast<double>(step.tokens) / typical;
+  json["gflops"] = step.flops / typical / 1e9;
+  json["peak_fraction"] = step.flops / typical / median(std::move(peaks));
   json["peak_rss_bytes"] = resource_usage().peak_rss_bytes;
   report(o, std::move(json));
   if (o.profile) report_profile(profile, model.compute(), step.tokens * o.repeats, o.json, "ftlib-trace.json");
