@@ -36,8 +36,11 @@ def flatness(rows, key):
 
 
 def judge_tokens(rows):
-    flat = flatness([row for row in rows if row["x"] >= 1024], "tokens_per_s")
-    return f"from 1,024 tokens up the slowest rate is {flat:.1%} of the fastest", flat >= 0.95
+    """By the medians, as asked; each point's fastest round beside them, since a neighbour on the machine only slows."""
+    asked = [row for row in rows if row["x"] >= 1024]
+    flat, best = flatness(asked, "tokens_per_s"), [max(row["rounds"]["tokens_per_s"]) for row in asked]
+    return (f"from 1,024 tokens up the slowest rate is {flat:.1%} of the fastest (of the points' fastest rounds "
+            f"{min(best) / max(best):.1%})"), flat >= 0.95
 
 
 def judge_context(rows):
