@@ -14,6 +14,7 @@ import argparse
 import datetime
 import functools
 import json
+import operator
 import os
 import pathlib
 import statistics
@@ -159,7 +160,7 @@ def linears(e):
 
 
 def nf4_row(nf4):
-    """With the ceiling that the same process measured: the same memory read and written, and nothing computed."""
+    """With the ceiling that the same process measured: the codes read, as much written, nothing computed."""
     dequantize, quantize = (nf4.median(f"{op}_elements_per_s") / 1e9 for op in ("dequantize", "quantize"))
     copied = statistics.median(row["dequantize_elements_per_s"] / row["copy_elements_per_s"] for row, in nf4.rounds)
     return ("NF4 dequantise / quantise in L2, one core",
@@ -259,7 +260,7 @@ def peer_rows(e):
 def best_fraction(experiment, way="", row=0):
     """The fastest round over the typical peak: a peak that a neighbour disturbed would flatter its own round."""
     rates, shares = (experiment.values(way + key, row) for key in ("gflops", "peak_fraction"))
-    return max(rates) / statistics.median(rate / share for rate, share in zip(rates, shares))
+    return experiment.best(way + "gflops", row) / statistics.median(map(operator.truediv, rates, shares))
 
 
 def fractions(e):
