@@ -83,8 +83,8 @@ class Sweep:
 SWEEPS = [
     Sweep("tokens", "Tokens a step", "tokens a step, segments of 256", [256, 512, 1024, 2048, 4096, 8192, 16384],
           lambda x: ["--tokens", x, "--length", 256],
-          "A round of a point: as many steps as make 8,192 tokens. Asked: the rate flat within 5 % from 1,024 tokens up.",
-          judge_tokens, repeats=lambda x: max(1, 8192 // x)),
+          "A round of a point: as many steps as make 8,192 tokens. Asked: the rate flat within 5 % from 1,024 tokens "
+          "up.", judge_tokens, repeats=lambda x: max(1, 8192 // x)),
     Sweep("context", "Length of the context", "tokens a segment, 8,192 a step",
           [128, 256, 512, 1024, 2048, 4096, 8192], lambda x: ["--tokens", 8192, "--length", x],
           "Asked: the time follows the FLOP model within 15 %, that is, the FLOP/s stay; memory does not grow with the "
@@ -124,7 +124,8 @@ def measure(sweep, build, model, rounds):
     peak, experiments = bench.peak_experiment(build), []
     for x in sweep.points:
         source = ["--shape", x] if sweep.shape else ["--model", model]
-        command = [build / "ftlib", "bench", "step", "--json", "--repeats", sweep.repeats(x), *source, *sweep.options(x)]
+        command = [build / "ftlib", "bench", "step", "--json", "--repeats", sweep.repeats(x), *source,
+                   *sweep.options(x)]
         experiments.append(bench.Experiment(f"{sweep.name} {x}", command))
     bench.run_rounds([peak, *experiments], rounds)
     rows = []
